@@ -1,0 +1,19 @@
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS ON)   # statement expressions register drop places
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_INTERPROCEDURAL_OPTIMIZATION_DEBUG OFF)
+
+set(GLASS_SANITIZE "" CACHE STRING "sanitizers to build with, e.g. address,undefined")
+option(GLASS_STRICT_SKB "abort when an skb handle goes out of scope without an end" OFF)
+
+add_compile_options(-Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -fno-strict-aliasing
+  -Wno-invalid-offsetof   # owners are found from an embedded timer by its offset, as in Linux
+  "-fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=")   # places name files of the tree, not of the machine
+if(GLASS_SANITIZE)
+  add_compile_options(-fsanitize=${GLASS_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${GLASS_SANITIZE})
+endif()
+if(GLASS_STRICT_SKB)
+  add_compile_definitions(GLASS_STRICT_SKB=1)
+endif()

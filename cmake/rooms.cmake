@@ -1,0 +1,34 @@
+# glass_room(NAME [SOURCES ...] [TESTS ...] [LIBS ...])
+#   A folder of src/: its sources become the object library glass_NAME, gathered into the static library `glass`;
+#   its tests (x_test.cc beside x.cc) become one GoogleTest program NAME_test, registered with CTest.
+add_library(glass STATIC)
+add_library(glass_headers INTERFACE)
+target_include_directories(glass_headers INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_include_directories(glass PUBLIC ${CMAKE_SOURCE_DIR}/src)
+set_target_properties(glass PROPERTIES LINKER_LANGUAGE CXX)
+
+# Drop places and probes are found through linker sections: every object has to be linked, used or not.
+add_library(glass_whole INTERFACE)
+target_link_libraries(glass_whole INTERFACE "$<LINK_LIBRARY:WHOLE_ARCHIVE,glass>")
+
+function(glass_room name)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;TESTS;LIBS" ${ARGN})
+  if(ROOM_SOURCES)
+    add_library(glass_${name} OBJECT ${ROOM_SOURCES})
+    target_link_libraries(glass_${name} PUBLIC glass_headers ${ROOM_LIBS})
+    target_sources(glass PRIVATE $<TARGET_OBJECTS:glass_${name}>)
+    target_link_libraries(glass PUBLIC ${ROOM_LIBS})
+  endif()
+  if(ROOM_TESTS)
+    glass_test(${name}_test SOURCES ${ROOM_TESTS})
+  endif()
+endfunction()
+
+# glass_test(NAME SOURCES ... [LIBS ...]): a GoogleTest program over the whole library.
+function(glass_test name)
+  cmake_parse_arguments(T "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${T_SOURCES})
+  target_link_libraries(${name} PRIVATE glass_whole GTest::gtest GTest::gtest_main fmt::fmt ${T_LIBS})
+  add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+endfunction()
+enable_testing()

@@ -1,0 +1,28 @@
+// The tunables of one stack. Every field of sysctls.inc is a member; names are Linux's.
+//
+//   net.sysctl.tcp_rmem[2];   set_sysctl(net.sysctl, "net.ipv4.tcp_sack", "0");
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/errno.h"
+
+namespace glass {
+
+struct Sysctl {
+#define SYSCTL(field, name, value) int64_t field = value;
+#define SYSCTL3(field, name, low, value, high) std::array<int64_t, 3> field{low, value, high};
+#include "net/sysctls.inc"
+#undef SYSCTL
+#undef SYSCTL3
+};
+
+// `value` is one integer, or three for the *_mem ones, separated by blanks. ENOENT: no such name; EINVAL: not a number.
+Result<void> set_sysctl(Sysctl&, std::string_view name, std::string_view value);
+Result<std::string> get_sysctl(const Sysctl&, std::string_view name);
+std::vector<std::string> sysctl_names();
+
+}  // namespace glass

@@ -1,0 +1,76 @@
+#include "net/sysctl.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+namespace glass {
+namespace {
+
+TEST(Sysctl, StartsWithLinuxsDefaults) {
+  const Sysctl s;
+  EXPECT_EQ(s.tcp_sack, 1);
+  EXPECT_EQ(s.tcp_retries2, 15);
+  EXPECT_EQ(s.tcp_rmem, (std::array<int64_t, 3>{4096, 131072, 6291456}));
+  EXPECT_EQ(get_sysctl(s, "net.ipv4.tcp_rmem"), "4096\t131072\t6291456");
+  EXPECT_EQ(get_sysctl(s, "net.ipv4.tcp_notsent_lowat"), "-1");
+}
+
+TEST(Sysctl, SetsOneValue) {
+  Sysctl s;
+  EXPECT_TRUE(set_sysctl(s, "net.ipv4.tcp_sack", "0"));
+  EXPECT_EQ(s.tcp_sack, 0);
+  EXPECT_TRUE(set_sysctl(s, "net.core.netdev_max_backlog", "  77\n"));
+  EXPECT_EQ(s.netdev_max_backlog, 77);
+}
+
+TEST(Sysctl, SetsThreeValues) {
+  Sysctl s;
+  EXPECT_TRUE(set_sysctl(s, "net.ipv4.tcp_wmem", "1 \t 2  3"));
+  EXPECT_EQ(s.tcp_wmem, (std::array<int64_t, 3>{1, 2, 3}));
+}
+
+TEST(Sysctl, RefusesUnknownNames) {
+  Sysctl s;
+  EXPECT_EQ(set_sysctl(s, "net.ipv4.tcp_sac", "1").error(), ENOENT);
+  EXPECT_EQ(set_sysctl(s, "", "1").error(), ENOENT);
+  EXPECT_EQ(get_sysctl(s, "net.ipv4").error(), ENOENT);
+}
+
+TEST(Sysctl, RefusesWhatIsNoNumberAndChangesNothing) {
+  for (const char* bad : {"", " ", "x", "1x", "1 2", "0x10", "99999999999999999999", "1.5"}) {
+    Sysctl s;
+    const Result<void> r = set_sysctl(s, "net.ipv4.tcp_sack", bad);
+    ASSERT_FALSE(r) << bad;
+    EXPECT_EQ(r.error(), EINVAL);
+    EXPECT_EQ(s.tcp_sack, 1);
+  }
+  for (const char* bad : {"1 2", "1 2 x", "1 2 3 4", "1-2-3", "1,2,3"}) {
+    Sysctl s;
+    const Result<void> r = set_sysctl(s, "net.ipv4.tcp_rmem", bad);
+    ASSERT_FALSE(r) << bad;
+    EXPECT_EQ(r.error(), EINVAL);
+    EXPECT_EQ(s.tcp_rmem[0], 4096);
+  }
+}
+
+// Each value goes to a field of its own: what is written under one name is not seen under another.
+TEST(Sysctl, EveryNameIsReadBackAndStandsForItself) {
+  Sysctl s;
+  const std::vector<std::string> names = sysctl_names();
+  EXPECT_EQ(std::set(names.begin(), names.end()).size(), names.size()) << "a name stands twice";
+  int64_t next = 1000;
+  std::vector<std::string> written;
+  for (const std::string& name : names) {
+    const bool three = get_sysctl(s, name)->find('\t') != std::string::npos;
+    std::string value = std::to_string(next++);
+    if (three) value += "\t" + std::to_string(next++), value += "\t" + std::to_string(next++);
+    ASSERT_TRUE(set_sysctl(s, name, value)) << name;
+    written.push_back(value);
+  }
+  for (size_t i = 0; i < names.size(); ++i) EXPECT_EQ(get_sysctl(s, names[i]), written[i]) << names[i];
+}
+
+}  // namespace
+}  // namespace glass

@@ -1,0 +1,49 @@
+// A queue of packets (Linux's sk_buff_head). It owns what is in it; it must be empty, or purged with a reason, when it dies.
+//
+//   q.push_back(std::move(skb));   while (Skb s = q.pop_front()) ...   q.purge(DROP(QUEUE_PURGE));
+#pragma once
+#include "skb/skb.h"
+
+namespace glass {
+
+class sk_buff_head {
+ public:
+  sk_buff_head() = default;
+  ~sk_buff_head();
+  sk_buff_head(const sk_buff_head&) = delete;
+  sk_buff_head& operator=(const sk_buff_head&) = delete;
+
+  bool empty() const { return !first_; }
+  uint32_t qlen() const { return qlen_; }
+  sk_buff* front() const { return first_; }
+  sk_buff* back() const { return last_; }
+
+  void push_back(Skb s) { link(s.release(), last_, nullptr); }
+  void push_front(Skb s) { link(s.release(), nullptr, first_); }
+  void insert_after(sk_buff* where, Skb s) { link(s.release(), where, where->next); }
+  void insert_before(sk_buff* where, Skb s) { link(s.release(), where->prev, where); }
+  Skb pop_front() { return first_ ? unlink(first_) : Skb(); }
+  Skb pop_back() { return last_ ? unlink(last_) : Skb(); }
+  Skb unlink(sk_buff* s) {
+    (s->prev ? s->prev->next : first_) = s->next;
+    (s->next ? s->next->prev : last_) = s->prev;
+    s->next = s->prev = nullptr;
+    --qlen_;
+    return Skb(s);
+  }
+  // Ends everything queued: dropped for `why`, or consumed if `why` is null.
+  void purge(Verdict why);
+
+ private:
+  void link(sk_buff* s, sk_buff* before, sk_buff* behind) {
+    s->prev = before;
+    s->next = behind;
+    (before ? before->next : first_) = s;
+    (behind ? behind->prev : last_) = s;
+    ++qlen_;
+  }
+  sk_buff *first_ = nullptr, *last_ = nullptr;
+  uint32_t qlen_ = 0;
+};
+
+}  // namespace glass

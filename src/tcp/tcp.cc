@@ -1,0 +1,117 @@
+#include "tcp/tcp.h"
+
+#include <algorithm>
+
+#include "net/sock_opt.h"
+#include "tcp/tcp_cong.h"
+#include "tcp/tcp_hashtables.h"
+#include "tcp/tcp_internal.h"
+
+namespace glass {
+
+using namespace tcp_state;
+
+Tcp::Tcp(net& n, Ip& ip)
+    : net_(n),
+      ip_(ip),
+      sock_slab_(sizeof(tcp_sock), 64, 64),
+      request_slab_(sizeof(request_sock), 64, 64),
+      timewait_slab_(sizeof(tcp_timewait_sock), 64, 64),
+      hashinfo_(std::make_unique<inet_hashinfo>()) {
+  ip_.inet_add_protocol(IPPROTO_TCP, {tcp_v4_rcv, tcp_v4_err, this});
+}
+
+// What is still in the tables belongs to nobody any more: orphans, TIME_WAIT and half-open entries.
+Tcp::~Tcp() {
+  std::vector<sock_common*> left;
+  for (sock_common* s : hashinfo_->ehash)
+    for (; s; s = s->skc_next) left.push_back(s);
+  for (sock_common* s : left) {
+    if (s->skc_state == TIME_WAIT) tcp_timewait_kill(*this, static_cast<tcp_timewait_sock*>(s));
+    else if (s->skc_state == NEW_SYN_RECV) reqsk_free(*this, static_cast<request_sock*>(s));
+    else tcp_destroy(tcp_sk(static_cast<sock*>(s)));
+  }
+}
+
+Result<sock*> Tcp::create(uint8_t family) {
+  auto* tp = new (sock_slab_.alloc()) tcp_sock(net_, *this);
+  tp->skc_family = family;
+  tp->skc_protocol = IPPROTO_TCP;
+  tp->skc_state = CLOSE;
+  tp->skc_rcv_saddr = IpAddress::v4(0);
+  tp->sk_rcvbuf = static_cast<int32_t>(net_.sysctl.tcp_rmem[1]);
+  tp->sk_sndbuf = static_cast<int32_t>(net_.sysctl.tcp_wmem[1]);
+  tp->icsk_ca_ops = &tcp_default_congestion_control();
+  tp->reordering = static_cast<uint32_t>(net_.sysctl.tcp_reordering);
+  tp->mdev_us = TCP_TIMEOUT_INIT_US;
+  tcp_init_timers(tp);
+  return tp;
+}
+
+namespace {
+
+Result<uint16_t> ephemeral_port(Tcp& tcp, tcp_sock* tp, const IpAddress& address) {
+  net& n = tcp.ns();
+  const auto low = static_cast<uint32_t>(n.sysctl.ip_local_port_range_low), high = static_cast<uint32_t>(n.sysctl.ip_local_port_range_high);
+  const uint32_t range = high >= low ? high - low + 1 : 1, offset = n.rng.below(range);
+  for (uint32_t i = 0; i < range; ++i) {
+    const auto port = static_cast<uint16_t>(low + (offset + i) % range);
+    if (!tcp.hashinfo().bind_conflict(tp, address, port)) return port;
+  }
+  return Err(EADDRINUSE);
+}
+
+}  // namespace
+
+Result<void> Tcp::bind(sock* sk, const SocketAddress& local) {
+  tcp_sock* tp = tcp_sk(sk);
+  if (tp->skc_state != CLOSE || tp->skc_num) return Err(EINVAL);
+  const IpAddress address = local.address.is_unspecified() ? IpAddress::v4(0) : local.address;
+  if (!address.is_unspecified() && !ip_.is_local(address)) return Err(EADDRNOTAVAIL);
+  uint16_t port = local.port;
+  if (!port) {
+    Result<uint16_t> chosen = ephemeral_port(*this, tp, address);
+    if (!chosen) return Err(chosen.error());
+    port = *chosen;
+  } else if (hashinfo_->bind_conflict(tp, address, port)) {
+    return Err(EADDRINUSE);
+  }
+  tp->skc_rcv_saddr = address;
+  hashinfo_->bind(tp, port);
+  return {};
+}
+
+Result<size_t> Tcp::sendmsg(sock* sk, const MsgSend& msg) { return tcp_sendmsg(tcp_sk(sk), msg); }
+Result<size_t> Tcp::recvmsg(sock* sk, MsgRecv& msg) { return tcp_recvmsg(tcp_sk(sk), msg); }
+
+uint32_t Tcp::poll(const sock* sk) const {
+  const tcp_sock* tp = tcp_sk(sk);
+  if (tp->skc_state == LISTEN) return tp->accept_head ? POLLIN | POLLRDNORM : 0;
+  uint32_t mask = 0;
+  if (tp->sk_shutdown == SHUTDOWN_MASK || tp->skc_state == CLOSE) mask |= POLLHUP;
+  if (tp->sk_shutdown & RCV_SHUTDOWN) mask |= POLLIN | POLLRDNORM | POLLRDHUP;
+  if (!in_state(tp, bit(SYN_SENT) | bit(SYN_RECV))) {
+    if (tp->rcv_nxt - tp->copied_seq > 0 && !tp->sk_receive_queue.empty()) mask |= POLLIN | POLLRDNORM;
+    if ((tp->sk_shutdown & SEND_SHUTDOWN) || sk_stream_is_writeable(tp)) mask |= POLLOUT | POLLWRNORM;
+    else const_cast<tcp_sock*>(tp)->sk_nospace = true;
+  }
+  if (tp->sk_err) mask |= POLLERR;
+  return mask;
+}
+
+Result<int> Tcp::ioctl(sock* sk, int request) {
+  tcp_sock* tp = tcp_sk(sk);
+  const bool connecting = in_state(tp, bit(SYN_SENT) | bit(SYN_RECV));
+  if (tp->skc_state == LISTEN) return Err(EINVAL);
+  if (request == SIOCINQ) {
+    if (connecting) return 0;
+    uint32_t unread = tp->rcv_nxt - tp->copied_seq;
+    if (unread && sock_flag(tp, SOCK_DONE)) --unread;      // the FIN is no byte to read
+    return static_cast<int>(unread);
+  }
+  if (request == SIOCOUTQ) return connecting ? 0 : static_cast<int>(tp->write_seq - tp->snd_una);
+  if (request == SIOCOUTQNSD) return connecting ? 0 : static_cast<int>(tp->write_seq - tp->snd_nxt);
+  return Err(ENOTTY);
+}
+
+}  // namespace glass

@@ -1,0 +1,60 @@
+// TCP as the stack and the socket layer see it (RFC 9293 and what Linux does beyond it).
+//
+// One Tcp object serves one stack: its connection tables, its sockets, its entry points from IP. What happens inside is listed in
+// tcp_internal.h, the layout of a connection stands in tcp_sock.h.
+#pragma once
+#include <functional>
+#include <memory>
+
+#include "base/slab.h"
+#include "ip/ip.h"
+#include "net/sock.h"
+#include "tcp/tcp_info.h"
+
+namespace glass {
+
+struct tcp_sock;
+struct inet_hashinfo;
+
+class Tcp final : public proto {
+ public:
+  Tcp(net&, Ip&);
+  ~Tcp() override;
+  Tcp(const Tcp&) = delete;
+  Tcp& operator=(const Tcp&) = delete;
+
+  Result<sock*> create(uint8_t family) override;
+  Result<void> bind(sock*, const SocketAddress&) override;
+  Result<void> connect(sock*, const SocketAddress&) override;
+  Result<void> disconnect(sock*) override;
+  Result<void> listen(sock*, int backlog) override;
+  Result<sock*> accept(sock*) override;
+  Result<size_t> sendmsg(sock*, const MsgSend&) override;
+  Result<size_t> recvmsg(sock*, MsgRecv&) override;
+  Result<void> shutdown(sock*, uint8_t how) override;
+  void close(sock*) override;
+  uint32_t poll(const sock*) const override;
+  Result<void> setsockopt(sock*, int level, int name, std::span<const uint8_t>) override;
+  Result<size_t> getsockopt(sock*, int level, int name, std::span<uint8_t>) override;
+  Result<int> ioctl(sock*, int request) override;
+
+  // One row for every connection, listener, half-open and TIME_WAIT entry: what `ss -tain` lists.
+  std::vector<TcpSocketRow> sockets() const;
+
+  net& ns() { return net_; }
+  Ip& ip() { return ip_; }
+  inet_hashinfo& hashinfo() { return *hashinfo_; }
+  Slab& sock_slab() { return sock_slab_; }
+  Slab& request_slab() { return request_slab_; }
+  Slab& timewait_slab() { return timewait_slab_; }
+  unsigned orphans = 0;           // connections the application has closed and the stack still finishes
+  unsigned timewaits = 0;
+
+ private:
+  net& net_;
+  Ip& ip_;
+  Slab sock_slab_, request_slab_, timewait_slab_;
+  std::unique_ptr<inet_hashinfo> hashinfo_;
+};
+
+}  // namespace glass

@@ -1,0 +1,185 @@
+// The end of a connection (RFC 9293 section 3.10.4 and 3.6): shutdown, close, abort, and what becomes of the sock.
+#include "tcp/tcp_hashtables.h"
+#include "tcp/tcp_internal.h"
+
+namespace glass {
+
+using namespace tcp_state;
+
+void tcp_set_state(tcp_sock* tp, uint8_t state) {
+  const uint8_t old = tp->skc_state;
+  Trace& trace = net_of(tp).trace;
+  if (state == ESTABLISHED && old != ESTABLISHED) trace.set(Mib::TcpCurrEstab, trace.value(Mib::TcpCurrEstab) + 1);
+  if (state == CLOSE && (old == CLOSE_WAIT || old == ESTABLISHED)) trace.count(Mib::TcpEstabResets);
+  const bool was_up = old == ESTABLISHED || old == CLOSE_WAIT, is_up = state == ESTABLISHED || state == CLOSE_WAIT;
+  if (was_up && !is_up) trace.set(Mib::TcpCurrEstab, trace.value(Mib::TcpCurrEstab) - 1);
+  if (state == CLOSE) tp->tcp().hashinfo().remove(tp);
+  tp->skc_state = state;
+}
+
+void tcp_write_queue_purge(tcp_sock* tp) {
+  tp->sack_hint = tp->retransmit_skb_hint = nullptr;
+  tp->tcp_rtx_queue.purge(nullptr);
+  tp->sk_write_queue.purge(nullptr);
+  tp->sk_wmem_queued = 0;
+  tp->packets_out = tp->retrans_out = tp->sacked_out = tp->lost_out = 0;
+}
+
+void tcp_done(tcp_sock* tp) {
+  PROBE(net_of(tp).trace);
+  if (tp->skc_state == SYN_SENT || tp->skc_state == SYN_RECV) count(tp, Mib::TcpAttemptFails);
+  tcp_set_state(tp, CLOSE);
+  tcp_clear_timers(tp);
+  tp->sk_shutdown = SHUTDOWN_MASK;
+  tcp_dst_release(tp);
+  if (!sock_flag(tp, SOCK_DEAD)) sock_def_wakeup(tp);
+}
+
+void tcp_destroy(tcp_sock* tp) {
+  Tcp& tcp = tp->tcp();
+  tcp_clear_timers(tp);
+  tcp.hashinfo().remove(tp);
+  tcp.hashinfo().unbind(tp);
+  tcp_write_queue_purge(tp);
+  tcp_ofo_purge(tp, DROP(SOCKET_CLOSE));
+  tp->sk_receive_queue.purge(DROP(SOCKET_CLOSE));
+  tcp_dst_release(tp);
+  if (sock_flag(tp, SOCK_DEAD)) --tcp.orphans;
+  tp->~tcp_sock();
+  tcp.sock_slab().free(tp);
+}
+
+void tcp_release_orphan(tcp_sock* tp) {
+  if (tp->skc_state == CLOSE && sock_flag(tp, SOCK_DEAD)) tcp_destroy(tp);
+}
+
+namespace {
+
+// Which state a close leads to, and whether a FIN goes with it.
+bool close_state(tcp_sock* tp) {
+  switch (tp->skc_state) {
+    case ESTABLISHED:
+    case SYN_RECV: return tcp_set_state(tp, FIN_WAIT1), true;
+    case CLOSE_WAIT: return tcp_set_state(tp, LAST_ACK), true;
+    case SYN_SENT: return tcp_set_state(tp, CLOSE), false;
+    default: return false;
+  }
+}
+
+// Data the application never read: the peer must not believe that it was (RFC 2525 section 2.17).
+bool discard_unread(tcp_sock* tp) {
+  bool unread = false;
+  while (Skb skb = tp->sk_receive_queue.pop_front()) {
+    const TcpCb& cb = TCP_SKB_CB(skb);
+    const Seq end = cb.tcp_flags & TCPHDR_FIN ? cb.end_seq - 1 : cb.end_seq;
+    if (after(end, tp->copied_seq)) unread = true;
+    if (unread) kfree_skb_reason(std::move(skb), DROP(SOCKET_CLOSE));
+    else consume_skb(std::move(skb));
+  }
+  return unread;
+}
+
+void close_connection(tcp_sock* tp) {
+  const bool unread = discard_unread(tp);
+  if (tp->skc_state == CLOSE) return;
+  if (unread) {
+    count(tp, Mib::TcpExtTCPAbortOnClose);
+    tcp_send_active_reset(tp);
+    tcp_write_queue_purge(tp);
+    return tcp_done(tp);
+  }
+  if (tp->sk_linger && !tp->sk_lingertime) {
+    count(tp, Mib::TcpExtTCPAbortOnData);
+    (void)tcp_disconnect(tp);
+    return;
+  }
+  if (tp->skc_state == SYN_SENT) {
+    tcp_write_queue_purge(tp);
+    return tcp_done(tp);
+  }
+  if (close_state(tp)) tcp_send_fin(tp);
+}
+
+// FIN_WAIT2 without anybody to read: it may not last for ever.
+void limit_fin_wait2(tcp_sock* tp) {
+  if (tp->skc_state != FIN_WAIT2) return;
+  if (tp->linger2 < 0) {
+    tcp_send_active_reset(tp);
+    count(tp, Mib::TcpExtTCPAbortOnLinger);
+    return tcp_done(tp);
+  }
+  const Duration timeout = tcp_fin_time(tp);
+  if (timeout > TCP_TIMEWAIT_LEN) tcp_reset_timer(tp, TcpTimer::keepalive, now_of(tp) + timeout - TCP_TIMEWAIT_LEN);
+  else tcp_time_wait(tp, FIN_WAIT2, timeout);
+}
+
+}  // namespace
+
+Result<void> tcp_disconnect(tcp_sock* tp) {
+  const uint8_t old = tp->skc_state;
+  if (old == LISTEN) {
+    tcp_listen_stop(tp);
+  } else if (in_state(tp, bit(ESTABLISHED) | bit(CLOSE_WAIT) | bit(FIN_WAIT1) | bit(FIN_WAIT2) | bit(SYN_RECV)) ||
+             (tp->snd_nxt != tp->write_seq && in_state(tp, bit(CLOSING) | bit(LAST_ACK)))) {
+    tcp_send_active_reset(tp);
+    tp->sk_err = ECONNRESET;
+  } else if (old == SYN_SENT) {
+    tp->sk_err = ECONNRESET;
+  }
+  tcp_write_queue_purge(tp);
+  tcp_ofo_purge(tp, DROP(SOCKET_CLOSE));
+  tp->sk_receive_queue.purge(DROP(SOCKET_CLOSE));
+  tcp_done(tp);
+  return {};
+}
+
+Result<void> Tcp::disconnect(sock* sk) {
+  tcp_sock* tp = tcp_sk(sk);
+  (void)tcp_disconnect(tp);
+  tp->skc_daddr = {};
+  tp->skc_dport = 0;
+  tp->sk_shutdown = 0;
+  tp->sk_err = 0;
+  tp->sk_flags &= static_cast<uint8_t>(~SOCK_DONE);
+  return {};
+}
+
+Result<void> Tcp::shutdown(sock* sk, uint8_t how) {
+  PROBE(net_.trace);
+  tcp_sock* tp = tcp_sk(sk);
+  if (tp->skc_state == CLOSE) return Err(ENOTCONN);
+  if (tp->skc_state == LISTEN) {
+    if (!(how & RCV_SHUTDOWN)) return {};
+    tcp_listen_stop(tp);
+    tcp_set_state(tp, CLOSE);
+    sock_def_wakeup(tp);
+    return {};
+  }
+  tp->sk_shutdown |= how;
+  if ((how & SEND_SHUTDOWN) && in_state(tp, bit(ESTABLISHED) | bit(SYN_SENT) | bit(CLOSE_WAIT) | bit(SYN_RECV))) {
+    if (tp->skc_state == SYN_SENT) (void)tcp_disconnect(tp);
+    else if (tp->skc_state == SYN_RECV) return {};      // the FIN follows when the handshake is done
+    else if (close_state(tp)) tcp_send_fin(tp);
+  }
+  sock_def_wakeup(tp);
+  return {};
+}
+
+void Tcp::close(sock* sk) {
+  PROBE(net_.trace);
+  tcp_sock* tp = tcp_sk(sk);
+  tp->sk_shutdown = SHUTDOWN_MASK;
+  if (tp->skc_state == LISTEN) {
+    tcp_listen_stop(tp);
+    tcp_set_state(tp, CLOSE);
+  } else {
+    close_connection(tp);
+  }
+  hashinfo().unbind(tp);
+  tp->sk_flags |= SOCK_DEAD;
+  ++orphans;
+  limit_fin_wait2(tp);
+  tcp_release_orphan(tp);
+}
+
+}  // namespace glass

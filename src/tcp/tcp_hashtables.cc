@@ -1,0 +1,98 @@
+#include "tcp/tcp_hashtables.h"
+
+#include <algorithm>
+
+namespace glass {
+
+namespace {
+void link(std::vector<sock_common*>& buckets, sock_common* s) {
+  sock_common*& head = buckets[s->skc_hash & (buckets.size() - 1)];
+  s->skc_next = head;
+  s->skc_pprev = &head;
+  if (head) head->skc_pprev = &s->skc_next;
+  head = s;
+}
+
+void erase(std::unordered_map<uint16_t, std::vector<tcp_sock*>>& table, uint16_t port, tcp_sock* sk) {
+  const auto it = table.find(port);
+  if (it == table.end()) return;
+  std::erase(it->second, sk);
+  if (it->second.empty()) table.erase(it);
+}
+}  // namespace
+
+uint32_t inet_hashinfo::ehashfn(const net& n, const IpAddress& local, uint16_t lport, const IpAddress& remote, uint16_t rport) const {
+  uint64_t h = hash_mix(n.secret.k0, remote.low() ^ (local.low() << 7 | local.low() >> 57));
+  h = hash_mix(h ^ n.secret.k1, (remote.high() + local.high()) ^ (uint64_t{lport} << 16 | rport));
+  return static_cast<uint32_t>(h);
+}
+
+sock_common* inet_hashinfo::lookup_established(uint32_t hash, const IpAddress& local, uint16_t lport, const IpAddress& remote,
+                                               uint16_t rport) const {
+  for (sock_common* s = ehash[hash & (ehash.size() - 1)]; s; s = s->skc_next)
+    if (s->skc_hash == hash && s->skc_dport == rport && s->skc_num == lport && s->skc_daddr == remote && s->skc_rcv_saddr == local) return s;
+  return nullptr;
+}
+
+void inet_hashinfo::insert(sock_common* s) {
+  if (ehash_count >= ehash.size()) grow();
+  link(ehash, s);
+  ++ehash_count;
+}
+
+void inet_hashinfo::remove(sock_common* s) {
+  if (!s->skc_pprev) return;
+  *s->skc_pprev = s->skc_next;
+  if (s->skc_next) s->skc_next->skc_pprev = s->skc_pprev;
+  s->skc_next = nullptr;
+  s->skc_pprev = nullptr;
+  --ehash_count;
+}
+
+void inet_hashinfo::grow() {
+  std::vector<sock_common*> wider(ehash.size() * 2);
+  for (sock_common* head : ehash) {
+    while (head) {
+      sock_common* next = head->skc_next;
+      link(wider, head);
+      head = next;
+    }
+  }
+  // A chain head's skc_pprev points into the vector's storage, which swap() keeps.
+  ehash.swap(wider);
+}
+
+tcp_sock* inet_hashinfo::lookup_listener(const IpAddress& local, uint16_t lport) const {
+  const auto it = lhash.find(lport);
+  if (it == lhash.end()) return nullptr;
+  tcp_sock* any = nullptr;
+  for (tcp_sock* sk : it->second) {
+    if (sk->skc_rcv_saddr == local) return sk;
+    if (sk->skc_rcv_saddr.is_unspecified()) any = sk;
+  }
+  return any;
+}
+
+void inet_hashinfo::add_listener(tcp_sock* sk) { lhash[sk->skc_num].push_back(sk); }
+void inet_hashinfo::remove_listener(tcp_sock* sk) { erase(lhash, sk->skc_num, sk); }
+
+bool inet_hashinfo::bind_conflict(const tcp_sock* sk, const IpAddress& local, uint16_t port) const {
+  const auto it = bhash.find(port);
+  if (it == bhash.end()) return false;
+  return std::ranges::any_of(it->second, [&](const tcp_sock* other) {
+    const bool same_address = local.is_unspecified() || other->skc_rcv_saddr.is_unspecified() || local == other->skc_rcv_saddr;
+    const bool reusable = sk->skc_reuse && other->skc_reuse && other->skc_state != tcp_state::LISTEN;
+    return other != sk && same_address && !reusable;
+  });
+}
+
+void inet_hashinfo::bind(tcp_sock* sk, uint16_t port) {
+  sk->skc_num = port;
+  bhash[port].push_back(sk);
+}
+
+void inet_hashinfo::unbind(tcp_sock* sk) {
+  if (sk->skc_num) erase(bhash, sk->skc_num, sk);
+}
+
+}  // namespace glass

@@ -1,0 +1,238 @@
+// The index of this room: who does what, in the order a segment meets it. Names are Linux's.
+//
+//   up    tcp_ipv4.cc       tcp_v4_rcv: header, checksum, which socket          tcp_hashtables.cc
+//         tcp_minisocks.cc  half-open connections; tcp_timewait.cc: TIME_WAIT
+//         tcp_input.cc      tcp_rcv_established: fast path, slow path           tcp_validate.cc: is the segment acceptable
+//         tcp_state.cc      tcp_rcv_state_process: all other states             tcp_synsent.cc: connecting
+//         tcp_ack.cc        what an ACK acknowledges                            tcp_sack.cc: what SACK says
+//         tcp_recovery.cc   what is lost, cwnd while recovering                 tcp_rtt.cc: RTT and RTO
+//         tcp_data_queue.cc bytes in order and out of order                     tcp_ofo.cc, tcp_sack_out.cc: SACK blocks to send
+//         tcp_rcvbuf.cc     the window offered                                  tcp_ack_out.cc: when to acknowledge
+//   down  tcp_send.cc       sendmsg: bytes into segments                        tcp_recv.cc: recvmsg
+//         tcp_output.cc     tcp_write_xmit: what may leave now                  tcp_transmit.cc: header, options, IP
+//         tcp_retransmit.cc retransmission                                      tcp_fragment.cc: splitting segments
+//         tcp_connect.cc    SYN, SYN-ACK                                        tcp_reset.cc: RST and ACK without a socket
+//   time  tcp_timer.cc      RTO, probes, delayed ACK, keepalive
+//   life  tcp.cc tcp_close.cc tcp_sockopt.cc tcp_info.cc tcp_listen.cc
+//   cong/ one file an algorithm behind tcp_cong.h
+#pragma once
+#include "tcp/tcp_sock.h"
+#include "wire/tcp.h"
+
+namespace glass {
+
+using namespace std::chrono_literals;   // NOLINT
+
+// What an ACK did, as it is gathered on its way through tcp_ack().
+enum AckFlag : uint32_t {
+  FLAG_DATA = 1, FLAG_WIN_UPDATE = 2, FLAG_DATA_ACKED = 4, FLAG_RETRANS_DATA_ACKED = 8, FLAG_SYN_ACKED = 0x10, FLAG_DATA_SACKED = 0x20,
+  FLAG_LOST_RETRANS = 0x80, FLAG_SLOWPATH = 0x100, FLAG_ORIG_SACK_ACKED = 0x200, FLAG_SND_UNA_ADVANCED = 0x400, FLAG_DSACKING_ACK = 0x800,
+  FLAG_SET_XMIT_TIMER = 0x1000, FLAG_SACK_RENEGING = 0x2000, FLAG_UPDATE_TS_RECENT = 0x4000, FLAG_NO_CHALLENGE_ACK = 0x8000,
+  FLAG_ACKED = FLAG_DATA_ACKED | FLAG_SYN_ACKED,
+  FLAG_NOT_DUP = FLAG_DATA | FLAG_WIN_UPDATE | FLAG_ACKED,
+  FLAG_CA_ALERT = FLAG_DATA_SACKED,
+};
+
+inline net& net_of(const tcp_sock* tp) { return *tp->skc_net; }
+inline Instant now_of(const tcp_sock* tp) { return tp->skc_net->now; }
+inline void count(const tcp_sock* tp, Mib m, uint64_t n = 1) { tp->skc_net->trace.count(m, n); }
+inline bool in_state(const sock_common* sk, uint32_t bits) { return tcp_state::bit(sk->skc_state) & bits; }
+inline tcphdr& tcp_hdr(const sk_buff& s) { return *reinterpret_cast<tcphdr*>(s.transport()); }
+
+inline constexpr uint32_t TCP_ATO_MIN_US = 40'000, TCP_DELACK_MAX_US = 200'000, TCP_TIMEOUT_INIT_US = 1'000'000;
+inline constexpr Duration TCP_TIMEWAIT_LEN = 60s, TCP_PAWS_MSL = 60s;
+inline constexpr uint32_t TCP_MAX_QUICKACKS = 16, TCP_INIT_CWND = 10, TCP_INFINITE_SSTHRESH = 0x7fffffff;
+inline constexpr uint32_t TCP_PAWS_WINDOW = 1;
+inline constexpr int64_t TCP_PAWS_24DAYS = 24 * 24 * 3600;
+
+// tcp_ipv4.cc
+void tcp_v4_rcv(void* tcp, Skb);
+void tcp_v4_err(void* tcp, const Skb&, uint8_t type, uint8_t code, uint32_t info);
+void tcp_v4_do_rcv(tcp_sock*, Skb);
+dst_entry* tcp_route(tcp_sock*);                             // sk_dst_cache, renewed if stale; null: no route (sk_err_soft says why)
+void tcp_dst_release(tcp_sock*);
+
+// tcp_minisocks.cc, tcp_listen.cc
+void tcp_check_req(Tcp&, request_sock*, Skb);                // a segment for a half-open connection
+void tcp_v4_conn_request(tcp_sock* listener, Skb);           // a SYN for a listener
+void reqsk_free(Tcp&, request_sock*);
+void inet_csk_reqsk_queue_drop(Tcp&, request_sock*);
+void tcp_listen_stop(tcp_sock* listener);                    // ends its half-open and unaccepted connections
+bool tcp_accept_queue_full(const tcp_sock* listener);
+
+// tcp_timewait.cc
+void tcp_time_wait(tcp_sock*, uint8_t substate, Duration);   // the connection becomes a TIME_WAIT entry; the sock is done
+void tcp_timewait_process(Tcp&, tcp_timewait_sock*, Skb);
+void tcp_timewait_kill(Tcp&, tcp_timewait_sock*);
+
+// tcp_input.cc, tcp_validate.cc, tcp_state.cc, tcp_synsent.cc
+void tcp_rcv_established(tcp_sock*, Skb);
+bool tcp_validate_incoming(tcp_sock*, Skb&, bool syn_inerr);   // false: the packet has ended
+void tcp_rcv_state_process(tcp_sock*, Skb);
+void tcp_rcv_synsent_state_process(tcp_sock*, Skb);
+void tcp_reset(tcp_sock*);
+void tcp_fin(tcp_sock*);
+void tcp_finish_connect(tcp_sock*);
+void tcp_init_transfer(tcp_sock*);
+void tcp_parse_options(const sk_buff&, tcp_options_received&, bool established);
+bool tcp_fast_parse_options(tcp_sock*, const sk_buff&);
+void tcp_replace_ts_recent(tcp_sock*, Seq seq);
+void tcp_store_ts_recent(tcp_sock*);
+bool tcp_paws_check(const tcp_options_received&, uint32_t slack, Instant now);
+void tcp_fast_path_on(tcp_sock*);
+void tcp_fast_path_check(tcp_sock*);
+bool tcp_oow_rate_limited(net&, const sk_buff&, Mib, Instant& last);
+bool tcp_rate_limited(net&, Mib, Instant& last);
+
+// tcp_ack.cc
+Verdict tcp_ack(tcp_sock*, const Skb&, uint32_t flags);      // null: fine
+bool tcp_ack_is_old(const tcp_sock*, const Skb&);
+void tcp_rearm_rto(tcp_sock*);
+
+// tcp_sack.cc
+uint32_t tcp_sacktag_write_queue(tcp_sock*, const Skb&, Seq prior_snd_una);
+void tcp_skb_forget(tcp_sock*, sk_buff*);                    // hints that point to it are cleared
+
+// tcp_recovery.cc
+void tcp_fastretrans_alert(tcp_sock*, Seq prior_snd_una, uint32_t num_dupack, uint32_t flags, uint32_t newly_acked_sacked);
+void tcp_enter_loss(tcp_sock*);
+void tcp_reset_reno_sack(tcp_sock*);
+void tcp_remove_reno_sacks(tcp_sock*, uint32_t acked);
+void tcp_cwnd_validate(tcp_sock*, bool is_cwnd_limited);
+void tcp_cwnd_restart(tcp_sock*, Duration idle);
+uint32_t tcp_current_ssthresh(const tcp_sock*);
+inline bool tcp_is_sack(const tcp_sock* tp) { return tp->rx_opt.sack_ok; }
+inline bool tcp_is_reno(const tcp_sock* tp) { return !tcp_is_sack(tp); }
+inline uint32_t tcp_packets_in_flight(const tcp_sock* tp) { return tp->packets_out - (tp->sacked_out + tp->lost_out) + tp->retrans_out; }
+inline bool tcp_in_slow_start(const tcp_sock* tp) { return tp->snd_cwnd < tp->snd_ssthresh; }
+inline bool tcp_in_cwnd_reduction(const tcp_sock* tp) { return tp->icsk_ca_state == CaState::CWR || tp->icsk_ca_state == CaState::Recovery; }
+
+// tcp_rtt.cc
+void tcp_rtt_estimator(tcp_sock*, int64_t rtt_us);
+void tcp_set_rto(tcp_sock*);
+uint32_t tcp_rto_min_us(const tcp_sock*);
+uint32_t tcp_rto_max_us(const tcp_sock*);
+uint32_t tcp_time_stamp(const tcp_sock*);                    // milliseconds with the connection's offset
+int64_t tcp_rtt_tsopt_us(const tcp_sock*);                   // from the echoed timestamp; -1: none
+
+// tcp_data_queue.cc, tcp_ofo.cc, tcp_sack_out.cc
+void tcp_data_queue(tcp_sock*, Skb);
+void tcp_queue_rcv(tcp_sock*, Skb);                          // in order: to the receive queue
+void tcp_data_queue_ofo(tcp_sock*, Skb);
+void tcp_ofo_queue(tcp_sock*);                               // what has become in order moves to the receive queue
+void tcp_ofo_purge(tcp_sock*, Verdict why);
+void tcp_sack_new_ofo_skb(tcp_sock*, Seq seq, Seq end_seq);
+void tcp_sack_remove(tcp_sock*);
+void tcp_dsack_set(tcp_sock*, Seq seq, Seq end_seq);
+void tcp_dsack_extend(tcp_sock*, Seq seq, Seq end_seq);
+void tcp_data_ready(tcp_sock*);
+
+// tcp_rcvbuf.cc
+uint32_t tcp_receive_window(const tcp_sock*);
+uint32_t __tcp_select_window(tcp_sock*);
+uint16_t tcp_select_window(tcp_sock*);
+void tcp_grow_window(tcp_sock*, const sk_buff&);
+void tcp_rcv_space_adjust(tcp_sock*);
+void tcp_rcv_rtt_measure(tcp_sock*);
+void tcp_rcv_rtt_measure_ts(tcp_sock*, const sk_buff&);
+void tcp_init_buffer_space(tcp_sock*);
+void tcp_measure_rcv_mss(tcp_sock*, const sk_buff&);
+bool tcp_try_rmem_schedule(tcp_sock*, const sk_buff&);       // room in the receive buffer, pruning if need be
+void tcp_select_initial_window(const net&, int space, uint32_t mss, uint32_t& rcv_wnd, uint32_t& window_clamp, bool wscale_ok, uint8_t& rcv_wscale);
+inline int tcp_win_from_space(const tcp_sock* tp, int space) { return static_cast<int>(static_cast<int64_t>(space) * tp->scaling_ratio >> 8); }
+inline int tcp_space(const tcp_sock* tp) { return tcp_win_from_space(tp, tp->sk_rcvbuf - tp->sk_rmem_alloc); }
+inline int tcp_full_space(const tcp_sock* tp) { return tcp_win_from_space(tp, tp->sk_rcvbuf); }
+
+// tcp_ack_out.cc
+void tcp_event_data_recv(tcp_sock*, const sk_buff&);
+void tcp_ack_snd_check(tcp_sock*);
+void __tcp_ack_snd_check(tcp_sock*, bool ofo_possible);
+void tcp_send_ack(tcp_sock*);
+void tcp_send_dupack(tcp_sock*, const sk_buff&);
+void tcp_send_challenge_ack(tcp_sock*);
+void tcp_send_delayed_ack(tcp_sock*);
+void tcp_enter_quickack_mode(tcp_sock*, uint32_t max_quickacks);
+void tcp_cleanup_rbuf(tcp_sock*, size_t copied);
+inline bool inet_csk_ack_scheduled(const tcp_sock* tp) { return tp->icsk_ack.pending & ICSK_ACK_SCHED; }
+inline void inet_csk_schedule_ack(tcp_sock* tp) { tp->icsk_ack.pending |= ICSK_ACK_SCHED; }
+void tcp_event_ack_sent(tcp_sock*);
+
+// tcp_send.cc, tcp_recv.cc
+Result<size_t> tcp_sendmsg(tcp_sock*, const MsgSend&);
+Result<size_t> tcp_recvmsg(tcp_sock*, MsgRecv&);
+void tcp_check_space(tcp_sock*);
+bool sk_stream_memory_free(const tcp_sock*);
+bool sk_stream_is_writeable(const tcp_sock*);
+void tcp_wmem_free_skb(tcp_sock*, Skb);                      // an acknowledged segment
+
+// tcp_output.cc
+bool tcp_write_xmit(tcp_sock*, uint32_t mss_now, int nonagle, int push_one);
+void __tcp_push_pending_frames(tcp_sock*, uint32_t mss_now, int nonagle);
+void tcp_push_pending_frames(tcp_sock*);
+void tcp_data_snd_check(tcp_sock*);
+uint32_t tcp_current_mss(tcp_sock*);
+uint32_t tcp_sync_mss(tcp_sock*, uint32_t pmtu);
+uint32_t tcp_mtu_to_mss(const tcp_sock*, uint32_t pmtu);
+uint32_t tcp_mss_to_mtu(const tcp_sock*, uint32_t mss);
+uint32_t tcp_xmit_size_goal(const tcp_sock*, uint32_t mss_now);
+void tcp_set_skb_tso_segs(const Skb&, uint32_t mss_now);
+void tcp_set_skb_tso_segs(sk_buff*, uint32_t mss_now);
+inline Seq tcp_wnd_end(const tcp_sock* tp) { return tp->snd_una + tp->snd_wnd; }
+void tcp_send_fin(tcp_sock*);
+void tcp_send_active_reset(tcp_sock*);
+bool tcp_write_wakeup(tcp_sock*, Mib);                       // zero-window probe; false: could not be sent
+void tcp_send_probe0(tcp_sock*);
+bool tcp_xmit_probe_skb(tcp_sock*, bool urgent, Mib);
+
+// tcp_transmit.cc
+Result<void> __tcp_transmit_skb(tcp_sock*, const sk_buff&);  // a segment of the queues: a packet that shares its data is sent
+Result<void> tcp_transmit_control(tcp_sock*, Seq seq, uint16_t flags, bool syn_options = false);   // one without data
+uint32_t tcp_established_options_size(tcp_sock*);
+
+// tcp_retransmit.cc, tcp_fragment.cc
+Result<void> tcp_retransmit_skb(tcp_sock*, sk_buff*, uint32_t segs);
+void tcp_xmit_retransmit_queue(tcp_sock*);
+void tcp_simple_retransmit(tcp_sock*);
+// Splits a queued segment at `len` bytes; the rest follows it in the same queue. Counts (packets_out, lost_out ...) are kept right.
+void tcp_fragment(tcp_sock*, sk_buff_head& queue, sk_buff*, uint32_t len, uint32_t mss_now);
+void tcp_trim_head(tcp_sock*, sk_buff*, uint32_t len);
+
+// tcp_connect.cc
+Result<void> tcp_connect_start(tcp_sock*);
+Result<void> tcp_send_syn(tcp_sock*);
+void tcp_send_synack(tcp_sock*);                             // simultaneous open
+void tcp_rtx_synack(Tcp&, request_sock*);                    // of a half-open connection
+Seq secure_tcp_seq(const net&, const sock_common&);
+uint32_t secure_tcp_ts_off(const net&, const IpAddress& saddr, const IpAddress& daddr);
+
+// tcp_reset.cc
+void tcp_v4_send_reset(Tcp&, const Skb&);                    // in answer to a segment nobody takes
+struct TcpReply { Seq seq, ack; uint32_t win; uint32_t tsval, tsecr; bool timestamps; uint8_t tos; };
+void tcp_v4_send_ack(Tcp&, const Skb&, const TcpReply&);     // for TIME_WAIT and half-open connections
+
+// tcp_timer.cc
+void tcp_init_timers(tcp_sock*);
+void tcp_clear_timers(tcp_sock*);
+void tcp_reset_timer(tcp_sock*, TcpTimer, Instant);
+inline void tcp_clear_timer(tcp_sock* tp, TcpTimer t) { tp->deadline[static_cast<size_t>(t)] = kNever; }
+inline Instant tcp_deadline(const tcp_sock* tp, TcpTimer t) { return tp->deadline[static_cast<size_t>(t)]; }
+void tcp_reset_xmit_timer(tcp_sock*, uint8_t what, Duration in);
+uint32_t tcp_probe0_when_us(const tcp_sock*);
+void tcp_set_keepalive(tcp_sock*, bool on);
+Duration keepalive_time_when(const tcp_sock*);
+Duration tcp_fin_time(const tcp_sock*);
+
+// tcp_info.cc
+void tcp_fill_info(const tcp_sock*, tcp_info&);
+
+// tcp.cc, tcp_close.cc
+void tcp_set_state(tcp_sock*, uint8_t state);
+void tcp_done(tcp_sock*);                                    // out of the tables; destroyed unless the application still holds it
+void tcp_destroy(tcp_sock*);                                 // frees it; nothing may refer to it
+void tcp_release_orphan(tcp_sock*);                          // destroys a closed orphan after its last segment was handled
+void tcp_write_queue_purge(tcp_sock*);
+void tcp_error(tcp_sock*, int error);                        // sk_err, and the connection is over
+Result<void> tcp_disconnect(tcp_sock*);
+void tcp_send_fin_if_closing(tcp_sock*);
+
+}  // namespace glass

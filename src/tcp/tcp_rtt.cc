@@ -1,0 +1,62 @@
+// Round-trip time and retransmission time-out (RFC 6298, with Linux's bounds and its damped variance).
+#include <algorithm>
+
+#include "tcp/tcp_internal.h"
+
+namespace glass {
+
+uint32_t tcp_rto_min_us(const tcp_sock* tp) { return static_cast<uint32_t>(net_of(tp).sysctl.tcp_rto_min_us); }
+uint32_t tcp_rto_max_us(const tcp_sock* tp) { return static_cast<uint32_t>(net_of(tp).sysctl.tcp_rto_max_ms * 1000); }
+
+uint32_t tcp_time_stamp(const tcp_sock* tp) { return msecs32(now_of(tp)) + tp->tsoffset; }
+
+int64_t tcp_rtt_tsopt_us(const tcp_sock* tp) {
+  if (!tp->rx_opt.saw_tstamp || !tp->rx_opt.rcv_tsecr) return -1;
+  const uint32_t delta_ms = msecs32(now_of(tp)) - tp->rx_opt.rcv_tsecr;
+  return delta_ms < 0x7fffffff / 1000 ? std::max<int64_t>(delta_ms, 1) * 1000 : -1;
+}
+
+namespace {
+
+void first_sample(tcp_sock* tp, uint32_t m) {
+  tp->srtt_us = m << 3;
+  tp->mdev_us = m << 1;      // the first RTO is three times the first RTT
+  tp->rttvar_us = std::max(tp->mdev_us, tcp_rto_min_us(tp));
+  tp->mdev_max_us = tp->rttvar_us;
+  tp->rtt_seq = tp->snd_nxt;
+}
+
+// The mean deviation grows by a quarter of a rise, but only by a 32nd of a fall: a path that got faster must not look unstable.
+void next_sample(tcp_sock* tp, int64_t m) {
+  m -= tp->srtt_us >> 3;
+  tp->srtt_us = static_cast<uint32_t>(tp->srtt_us + m);
+  if (m < 0) {
+    m = -m - (tp->mdev_us >> 2);
+    if (m > 0) m >>= 3;
+  } else {
+    m -= tp->mdev_us >> 2;
+  }
+  tp->mdev_us = static_cast<uint32_t>(tp->mdev_us + m);
+  if (tp->mdev_us > tp->mdev_max_us) {
+    tp->mdev_max_us = tp->mdev_us;
+    if (tp->mdev_max_us > tp->rttvar_us) tp->rttvar_us = tp->mdev_max_us;
+  }
+  if (!after(tp->snd_una, tp->rtt_seq)) return;
+  if (tp->mdev_max_us < tp->rttvar_us) tp->rttvar_us -= (tp->rttvar_us - tp->mdev_max_us) >> 2;
+  tp->rtt_seq = tp->snd_nxt;
+  tp->mdev_max_us = tcp_rto_min_us(tp);
+}
+
+}  // namespace
+
+void tcp_rtt_estimator(tcp_sock* tp, int64_t rtt_us) {
+  const int64_t m = std::max<int64_t>(rtt_us, 1);
+  if (tp->srtt_us) next_sample(tp, m);
+  else first_sample(tp, static_cast<uint32_t>(m));
+  tp->srtt_us = std::max(tp->srtt_us, 1u);
+  tp->min_rtt_us = std::min(tp->min_rtt_us, static_cast<uint32_t>(m));
+}
+
+void tcp_set_rto(tcp_sock* tp) { tp->icsk_rto_us = std::min((tp->srtt_us >> 3) + tp->rttvar_us, tcp_rto_max_us(tp)); }
+
+}  // namespace glass

@@ -1,0 +1,172 @@
+// setsockopt and getsockopt at level IPPROTO_TCP; the other levels are in net/sock_opt.h.
+#include <algorithm>
+#include <cstring>
+
+#include "net/sock_opt.h"
+#include "tcp/tcp_cong.h"
+#include "tcp/tcp_internal.h"
+
+namespace glass {
+
+namespace {
+
+Result<void> set_nodelay(tcp_sock* tp, bool on) {
+  if (on) {
+    tp->nonagle |= TCP_NAGLE_OFF | TCP_NAGLE_PUSH;
+    if (tp->skc_state == tcp_state::ESTABLISHED || tp->skc_state == tcp_state::CLOSE_WAIT) tcp_push_pending_frames(tp);
+  } else {
+    tp->nonagle &= static_cast<uint8_t>(~TCP_NAGLE_OFF);
+  }
+  return {};
+}
+
+Result<void> set_cork(tcp_sock* tp, bool on) {
+  if (on) {
+    tp->nonagle |= TCP_NAGLE_CORK;
+    return {};
+  }
+  tp->nonagle &= static_cast<uint8_t>(~TCP_NAGLE_CORK);
+  if (tp->nonagle & TCP_NAGLE_OFF) tp->nonagle |= TCP_NAGLE_PUSH;
+  tcp_push_pending_frames(tp);
+  return {};
+}
+
+Result<void> set_quickack(tcp_sock* tp, int value) {
+  if (!value) {
+    tp->icsk_ack.pingpong = true;
+    return {};
+  }
+  tp->icsk_ack.pingpong = false;
+  if (inet_csk_ack_scheduled(tp) && (tp->skc_state == tcp_state::ESTABLISHED || tp->skc_state == tcp_state::CLOSE_WAIT)) {
+    tp->icsk_ack.pending |= ICSK_ACK_PUSHED;
+    tcp_cleanup_rbuf(tp, 1);
+    if (!(value & 1)) tp->icsk_ack.pingpong = true;
+  }
+  return {};
+}
+
+// A number that must lie in [low, high].
+template <class Field>
+Result<void> set_between(Field& field, int value, int low, int high) {
+  if (value < low || value > high) return Err(EINVAL);
+  field = static_cast<Field>(value);
+  return {};
+}
+
+// The SYN-ACK repeats that fit into `seconds`, with doubling.
+uint8_t secs_to_retrans(int seconds) {
+  uint8_t repeats = 0;
+  for (int total = 1, step = 1; seconds > 0; ++repeats) {
+    if (seconds <= total && repeats) break;
+    step = std::min(step * 2, 120);
+    total += step;
+    if (repeats == 254) break;
+  }
+  return repeats;
+}
+
+Result<void> set_keepidle(tcp_sock* tp, int value) {
+  if (Result<void> ok = set_between(tp->keepalive_time, value, 1, 32767); !ok) return ok;
+  if (sock_flag(tp, SOCK_KEEPOPEN) && tp->skc_state != tcp_state::CLOSE && tp->skc_state != tcp_state::LISTEN) tcp_set_keepalive(tp, true);
+  return {};
+}
+
+Result<void> set_linger2(tcp_sock* tp, int value) {
+  tp->linger2 = value < 0 ? -1 : std::min(value, 120);
+  return {};
+}
+
+Result<void> set_tcp_option(tcp_sock* tp, int name, int value) {
+  switch (name) {
+    case TCP_NODELAY: return set_nodelay(tp, value != 0);
+    case TCP_CORK: return set_cork(tp, value != 0);
+    case TCP_QUICKACK: return set_quickack(tp, value);
+    case TCP_MAXSEG: return value == 0 ? (tp->rx_opt.user_mss = 0, Result<void>{}) : set_between(tp->rx_opt.user_mss, value, 88, 32767);
+    case TCP_KEEPIDLE: return set_keepidle(tp, value);
+    case TCP_KEEPINTVL: return set_between(tp->keepalive_intvl, value, 1, 32767);
+    case TCP_KEEPCNT: return set_between(tp->keepalive_probes, value, 1, 127);
+    case TCP_SYNCNT: return set_between(tp->icsk_syn_retries, value, 1, 127);
+    case TCP_LINGER2: return set_linger2(tp, value);
+    case TCP_DEFER_ACCEPT: tp->defer_accept = secs_to_retrans(value); return {};
+    case TCP_WINDOW_CLAMP: return set_between(tp->window_clamp, value, 0, 0x7fffffff);
+    case TCP_USER_TIMEOUT: return value < 0 ? Err(EINVAL) : (tp->icsk_user_timeout_ms = static_cast<uint32_t>(value), Result<void>{});
+    default: return Err(ENOPROTOOPT);
+  }
+}
+
+Result<void> set_congestion(tcp_sock* tp, std::span<const uint8_t> value) {
+  std::string_view name(reinterpret_cast<const char*>(value.data()), value.size());
+  name = name.substr(0, name.find('\0'));
+  const tcp_congestion_ops* ops = tcp_ca_find(name);
+  if (!ops) return Err(ENOENT);
+  tp->icsk_ca_ops = ops;
+  return {};
+}
+
+Result<int> get_tcp_option(const tcp_sock* tp, int name) {
+  const Sysctl& s = net_of(tp).sysctl;
+  switch (name) {
+    case TCP_NODELAY: return tp->nonagle & TCP_NAGLE_OFF ? 1 : 0;
+    case TCP_CORK: return tp->nonagle & TCP_NAGLE_CORK ? 1 : 0;
+    case TCP_QUICKACK: return !tp->icsk_ack.pingpong;
+    case TCP_MAXSEG: return tp->skc_state == tcp_state::CLOSE || tp->skc_state == tcp_state::LISTEN ? (tp->rx_opt.user_mss ? tp->rx_opt.user_mss : 536) : tp->mss_cache;
+    case TCP_KEEPIDLE: return tp->keepalive_time ? tp->keepalive_time : static_cast<int>(s.tcp_keepalive_time);
+    case TCP_KEEPINTVL: return tp->keepalive_intvl ? tp->keepalive_intvl : static_cast<int>(s.tcp_keepalive_intvl);
+    case TCP_KEEPCNT: return tp->keepalive_probes ? tp->keepalive_probes : static_cast<int>(s.tcp_keepalive_probes);
+    case TCP_SYNCNT: return tp->icsk_syn_retries ? tp->icsk_syn_retries : static_cast<int>(s.tcp_syn_retries);
+    case TCP_LINGER2: return tp->linger2 ? tp->linger2 : static_cast<int>(s.tcp_fin_timeout);
+    case TCP_DEFER_ACCEPT: return tp->defer_accept ? (1 << tp->defer_accept) - 1 : 0;
+    case TCP_WINDOW_CLAMP: return static_cast<int>(tp->window_clamp);
+    case TCP_USER_TIMEOUT: return static_cast<int>(tp->icsk_user_timeout_ms);
+    default: return Err(ENOPROTOOPT);
+  }
+}
+
+size_t put_bytes(std::span<uint8_t> to, const void* from, size_t n) {
+  n = std::min(n, to.size());
+  std::memcpy(to.data(), from, n);
+  return n;
+}
+
+}  // namespace
+
+Result<void> Tcp::setsockopt(sock* sk, int level, int name, std::span<const uint8_t> value) {
+  tcp_sock* tp = tcp_sk(sk);
+  if (level == SOL_SOCKET && name == SO_KEEPALIVE) {
+    const std::optional<int> on = sockopt_int(value);
+    if (!on) return Err(EINVAL);
+    tcp_set_keepalive(tp, *on != 0);
+    return {};
+  }
+  if (level == SOL_SOCKET || level == IPPROTO_IP) {
+    Result<bool> known = level == SOL_SOCKET ? sock_setsockopt(sk, name, value) : ip_setsockopt(sk, name, value);
+    if (!known) return Err(known.error());
+    return *known ? Result<void>{} : Err(ENOPROTOOPT);
+  }
+  if (level != IPPROTO_TCP) return Err(ENOPROTOOPT);
+  if (name == TCP_CONGESTION) return set_congestion(tp, value);
+  const std::optional<int> number = sockopt_int(value);
+  if (!number) return Err(EINVAL);
+  return set_tcp_option(tp, name, *number);
+}
+
+Result<size_t> Tcp::getsockopt(sock* sk, int level, int name, std::span<uint8_t> value) {
+  tcp_sock* tp = tcp_sk(sk);
+  if (level == SOL_SOCKET || level == IPPROTO_IP) {
+    Result<size_t> n = level == SOL_SOCKET ? sock_getsockopt(sk, name, value) : ip_getsockopt(sk, name, value);
+    if (!n) return n;
+    return *n ? n : Err(ENOPROTOOPT);
+  }
+  if (level != IPPROTO_TCP) return Err(ENOPROTOOPT);
+  if (name == TCP_INFO) {
+    tcp_info info{};
+    tcp_fill_info(tp, info);
+    return put_bytes(value, &info, sizeof info);
+  }
+  if (name == TCP_CONGESTION) return put_bytes(value, tp->icsk_ca_ops->name.data(), tp->icsk_ca_ops->name.size() + 1);
+  Result<int> number = get_tcp_option(tp, name);
+  if (!number) return Err(number.error());
+  return sockopt_put_int(value, *number);
+}
+
+}  // namespace glass

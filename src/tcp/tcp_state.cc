@@ -1,0 +1,190 @@
+// Segments in every state but ESTABLISHED, SYN_SENT and the small entries (RFC 9293 section 3.10.7.2 and 3.10.7.4).
+#include "tcp/tcp_cong.h"
+#include "tcp/tcp_internal.h"
+
+namespace glass {
+
+namespace {
+
+using namespace tcp_state;
+
+void rcv_listen(tcp_sock* tp, Skb skb) {
+  const tcphdr& th = tcp_hdr(*skb);
+  if (th.rst()) return kfree_skb_reason(std::move(skb), th.ack() ? DROP(TCP_FLAGS) : DROP(TCP_RESET));
+  if (th.ack()) {
+    tcp_v4_send_reset(tp->tcp(), skb);
+    return kfree_skb_reason(std::move(skb), DROP(TCP_FLAGS));
+  }
+  if (!th.syn() || th.fin()) return kfree_skb_reason(std::move(skb), DROP(TCP_FLAGS));
+  tcp_v4_conn_request(tp, std::move(skb));
+}
+
+// SYN_RECV: our SYN is acknowledged, the connection stands.
+void syn_recv_acked(tcp_sock* tp, const Skb& skb) {
+  tcp_set_state(tp, ESTABLISHED);
+  const TcpCb& cb = TCP_SKB_CB(skb);
+  tp->snd_una = cb.ack_seq;
+  tp->snd_wnd = uint32_t{ntohs(tcp_hdr(*skb).window)} << tp->rx_opt.snd_wscale;
+  tp->snd_wl1 = cb.seq;
+  tp->max_window = std::max(tp->max_window, tp->snd_wnd);
+  if (tp->rx_opt.tstamp_ok) tp->advmss = static_cast<uint16_t>(tp->advmss - TCPOLEN_TSTAMP_ALIGNED);
+  if (!tp->srtt_us && tp->retrans_stamp != Instant{}) {
+    tcp_rtt_estimator(tp, to_usecs(now_of(tp) - tp->retrans_stamp));
+    tcp_set_rto(tp);
+  }
+  tp->retrans_stamp = {};
+  tcp_init_transfer(tp);
+  tp->lsndtime = now_of(tp);
+  tcp_fast_path_on(tp);
+  sock_def_wakeup(tp);
+  if (tp->sk_shutdown & SEND_SHUTDOWN) tcp_send_fin(tp);
+}
+
+Duration fin_timeout(const tcp_sock* tp) { return tcp_fin_time(tp); }
+
+// Our FIN is acknowledged: FIN_WAIT2. An orphan does not wait for ever. A verdict means: nobody is left to take the segment's data.
+Verdict fin_wait1_acked(tcp_sock* tp, const Skb& skb) {
+  if (tp->snd_una != tp->write_seq) return nullptr;
+  tcp_set_state(tp, FIN_WAIT2);
+  tp->sk_shutdown |= SEND_SHUTDOWN;
+  if (!sock_flag(tp, SOCK_DEAD)) {
+    sock_def_wakeup(tp);
+    return nullptr;
+  }
+  const TcpCb& cb = TCP_SKB_CB(skb);
+  const bool fin = cb.tcp_flags & TCPHDR_FIN;
+  const bool new_data = cb.end_seq != cb.seq && after(cb.end_seq - (fin ? 1 : 0), tp->rcv_nxt);
+  if (tp->linger2 < 0 || new_data) {
+    if (new_data) {
+      count(tp, Mib::TcpExtTCPAbortOnData);
+      tcp_v4_send_reset(tp->tcp(), skb);
+    }
+    tcp_done(tp);
+    return new_data ? DROP(TCP_ABORT_ON_DATA) : DROP(TCP_CLOSE);
+  }
+  const Duration timeout = fin_timeout(tp);
+  if (timeout > TCP_TIMEWAIT_LEN) tcp_reset_timer(tp, TcpTimer::keepalive, now_of(tp) + timeout - TCP_TIMEWAIT_LEN);
+  else if (fin) tcp_reset_timer(tp, TcpTimer::keepalive, now_of(tp) + timeout);   // the FIN is handled below and leads on
+  else tcp_time_wait(tp, FIN_WAIT2, timeout);
+  return nullptr;
+}
+
+// What the ACK means for the state. Returns a verdict when the segment has nothing more to say or may not go on.
+Verdict ack_changes_state(tcp_sock* tp, const Skb& skb) {
+  switch (tp->skc_state) {
+    case SYN_RECV: syn_recv_acked(tp, skb); break;
+    case FIN_WAIT1: return fin_wait1_acked(tp, skb);
+    case CLOSING:
+      if (tp->snd_una == tp->write_seq) tcp_time_wait(tp, TIME_WAIT, TCP_TIMEWAIT_LEN);
+      break;
+    case LAST_ACK:
+      if (tp->snd_una == tp->write_seq) tcp_done(tp);
+      break;
+    default: break;
+  }
+  return nullptr;
+}
+
+// RFC 1122 section 4.2.2.13: data after the application closed means that data would be lost, so the connection is reset.
+bool data_after_close(tcp_sock* tp, const Skb& skb) {
+  if (!in_state(tp, bit(FIN_WAIT1) | bit(FIN_WAIT2)) || !(tp->sk_shutdown & RCV_SHUTDOWN)) return false;
+  const TcpCb& cb = TCP_SKB_CB(skb);
+  return cb.end_seq != cb.seq && after(cb.end_seq - (cb.tcp_flags & TCPHDR_FIN ? 1 : 0), tp->rcv_nxt);
+}
+
+void process_data(tcp_sock* tp, Skb skb) {
+  const TcpCb cb = TCP_SKB_CB(skb);
+  if (data_after_close(tp, skb)) {
+    count(tp, Mib::TcpExtTCPAbortOnData);
+    tcp_v4_send_reset(tp->tcp(), skb);
+    tcp_reset(tp);
+    return kfree_skb_reason(std::move(skb), DROP(TCP_ABORT_ON_DATA));
+  }
+  if (in_state(tp, bit(CLOSE_WAIT) | bit(CLOSING) | bit(LAST_ACK))) {
+    if (!before(cb.seq, tp->rcv_nxt)) return kfree_skb_reason(std::move(skb), DROP(TCP_CLOSE));   // after the peer's FIN nothing new can come
+  }
+  tcp_data_queue(tp, std::move(skb));
+  tcp_data_snd_check(tp);
+  tcp_ack_snd_check(tp);
+}
+
+// The ACK could not be taken while the handshake is not complete: RFC 9293 3.10.7.4, fifth.
+void refuse_ack(tcp_sock* tp, Skb skb, Verdict why) {
+  if (tp->skc_state == SYN_RECV) tcp_v4_send_reset(tp->tcp(), skb);
+  else if (why->reason == DropReason::TCP_ACK_UNSENT_DATA) tcp_send_challenge_ack(tp);
+  kfree_skb_reason(std::move(skb), why);
+}
+
+}  // namespace
+
+void tcp_rcv_state_process(tcp_sock* tp, Skb skb) {
+  PROBE(net_of(tp).trace, skb);
+  ++tp->segs_in;
+  const tcphdr& th = tcp_hdr(*skb);
+  switch (tp->skc_state) {
+    case CLOSE: return kfree_skb_reason(std::move(skb), DROP(TCP_CLOSE));
+    case LISTEN: return rcv_listen(tp, std::move(skb));
+    case SYN_SENT: return tcp_rcv_synsent_state_process(tp, std::move(skb));
+    default: break;
+  }
+  if (!th.ack() && !th.rst() && !th.syn()) return kfree_skb_reason(std::move(skb), DROP(TCP_FLAGS));
+  if (!tcp_validate_incoming(tp, skb, false)) return;      // ended there
+  if (tp->skc_state == SYN_RECV && tcp_ack_is_old(tp, skb)) return refuse_ack(tp, std::move(skb), DROP(TCP_OLD_ACK));
+  const uint32_t flags = FLAG_SLOWPATH | FLAG_UPDATE_TS_RECENT | (tp->skc_state == SYN_RECV ? FLAG_NO_CHALLENGE_ACK : 0u);
+  if (Verdict why = tcp_ack(tp, skb, flags)) return refuse_ack(tp, std::move(skb), why);
+  if (Verdict why = ack_changes_state(tp, skb)) return kfree_skb_reason(std::move(skb), why);
+  if (tp->skc_state == CLOSE) return consume_skb(std::move(skb));    // TIME_WAIT or gone: its ACK was all it had to say
+  process_data(tp, std::move(skb));
+}
+
+// The peer's FIN has come in order (RFC 9293 section 3.10.7.4, eighth).
+void tcp_fin(tcp_sock* tp) {
+  PROBE(net_of(tp).trace);
+  inet_csk_schedule_ack(tp);
+  tp->sk_shutdown |= RCV_SHUTDOWN;
+  tp->sk_flags |= SOCK_DONE;
+  switch (tp->skc_state) {
+    case SYN_RECV:
+    case ESTABLISHED:
+      tcp_set_state(tp, CLOSE_WAIT);
+      tp->icsk_ack.pingpong = true;
+      break;
+    case CLOSE_WAIT:
+    case CLOSING:
+    case LAST_ACK: break;
+    case FIN_WAIT1:       // both sides close at once
+      tcp_send_ack(tp);
+      tcp_set_state(tp, CLOSING);
+      break;
+    case FIN_WAIT2:
+      tcp_send_ack(tp);
+      tcp_ofo_purge(tp, nullptr);
+      tcp_time_wait(tp, TIME_WAIT, TCP_TIMEWAIT_LEN);
+      break;
+    default: break;
+  }
+  tcp_ofo_purge(tp, nullptr);
+  if (!sock_flag(tp, SOCK_DEAD)) sock_def_wakeup(tp);
+}
+
+void tcp_reset(tcp_sock* tp) {
+  PROBE(net_of(tp).trace);
+  switch (tp->skc_state) {
+    case SYN_SENT: tp->sk_err = ECONNREFUSED; break;
+    case CLOSE_WAIT: tp->sk_err = EPIPE; break;
+    case CLOSE: return;
+    default: tp->sk_err = ECONNRESET;
+  }
+  tcp_write_queue_purge(tp);
+  tcp_done(tp);
+  if (!sock_flag(tp, SOCK_DEAD)) sk_error_report(tp);
+}
+
+void tcp_error(tcp_sock* tp, int error) {
+  tp->sk_err = static_cast<uint16_t>(error);
+  tcp_write_queue_purge(tp);
+  tcp_done(tp);
+  if (!sock_flag(tp, SOCK_DEAD)) sk_error_report(tp);
+}
+
+}  // namespace glass

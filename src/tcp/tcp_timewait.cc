@@ -1,0 +1,178 @@
+// TIME_WAIT (RFC 9293 section 3.10.7.8, RFC 6191, RFC 1337) on an entry of its own, so that a finished connection holds little memory. An
+// orphan's FIN_WAIT2 is kept the same way.
+#include "tcp/tcp_hashtables.h"
+#include "tcp/tcp_internal.h"
+#include "tcp/tcp_packet.h"
+
+namespace glass {
+
+namespace {
+
+tcp_timewait_sock* owner(timer_list* t) {
+  return reinterpret_cast<tcp_timewait_sock*>(reinterpret_cast<char*>(t) - offsetof(tcp_timewait_sock, tw_timer));
+}
+
+void tw_timer_handler(timer_list* t) {
+  tcp_timewait_sock* tw = owner(t);
+  tw->skc_net->trace.count(Mib::TcpExtTW);
+  tcp_timewait_kill(*tw->tw_tcp, tw);
+}
+
+void reschedule(tcp_timewait_sock* tw, Duration in) { tw->skc_net->timers.mod_timer(&tw->tw_timer, tw->skc_net->now + in); }
+
+void send_tw_ack(Tcp& tcp, tcp_timewait_sock* tw, const Skb& skb) {
+  if (tcp_rate_limited(tcp.ns(), Mib::TcpExtTCPACKSkippedTimeWait, tw->tw_last_oow_ack_time)) return;
+  tcp_v4_send_ack(tcp, skb, {.seq = tw->tw_snd_nxt, .ack = tw->tw_rcv_nxt, .win = tw->tw_rcv_wnd >> tw->tw_rcv_wscale,
+                             .tsval = msecs32(tcp.ns().now) + tw->tw_ts_offset, .tsecr = tw->tw_ts_recent,
+                             .timestamps = tw->tw_ts_recent_stamp != 0, .tos = 0});
+}
+
+bool in_window(const tcp_timewait_sock* tw, const TcpCb& cb) {
+  const Seq left = tw->tw_rcv_nxt, right = left + tw->tw_rcv_wnd;
+  if (cb.seq == left) return true;
+  if (after(cb.end_seq, left) && before(cb.seq, right)) return true;
+  return cb.seq == right && cb.seq == cb.end_seq;
+}
+
+struct TwSegment {
+  tcp_options_received opt;
+  bool paws_reject = false;
+};
+
+TwSegment read_options(const tcp_timewait_sock* tw, const Skb& skb) {
+  TwSegment s;
+  if (tcp_hdr(*skb).doff() == sizeof(tcphdr) || !tw->tw_ts_recent_stamp) return s;
+  tcp_parse_options(*skb, s.opt, true);
+  if (!s.opt.saw_tstamp) return s;
+  s.opt.ts_recent = tw->tw_ts_recent;
+  s.opt.ts_recent_stamp = tw->tw_ts_recent_stamp;
+  s.paws_reject = !tcp_paws_check(s.opt, 0, tw->skc_net->now);
+  return s;
+}
+
+// RFC 9293 3.10.7.4 for FIN_WAIT2 with nobody left to read: data draws a reset, a FIN leads to TIME_WAIT.
+Verdict finwait2(Tcp& tcp, tcp_timewait_sock* tw, const Skb& skb, const TwSegment& s) {
+  const TcpCb& cb = TCP_SKB_CB(skb);
+  const tcphdr& th = tcp_hdr(*skb);
+  if (s.paws_reject || !in_window(tw, cb)) {
+    if (!th.rst()) send_tw_ack(tcp, tw, skb);
+    return DROP(TCP_TIMEWAIT);
+  }
+  if (th.rst()) {
+    tcp_timewait_kill(tcp, tw);
+    return DROP(TCP_RESET);
+  }
+  if (th.syn() && !before(cb.seq, tw->tw_rcv_nxt)) {
+    tcp_v4_send_reset(tcp, skb);
+    tcp_timewait_kill(tcp, tw);
+    return DROP(TCP_INVALID_SYN);
+  }
+  if (!th.ack() || !after(cb.end_seq, tw->tw_rcv_nxt) || cb.end_seq == cb.seq) return DROP(TCP_TIMEWAIT);
+  if (!th.fin() || cb.end_seq != tw->tw_rcv_nxt + 1) {
+    tcp.ns().trace.count(Mib::TcpExtTCPAbortOnData);
+    tcp_v4_send_reset(tcp, skb);
+    tcp_timewait_kill(tcp, tw);
+    return DROP(TCP_ABORT_ON_DATA);
+  }
+  tw->tw_substate = tcp_state::TIME_WAIT;
+  tw->tw_rcv_nxt = cb.end_seq;
+  if (s.opt.saw_tstamp) {
+    tw->tw_ts_recent = s.opt.rcv_tsval;
+    tw->tw_ts_recent_stamp = static_cast<int64_t>(usecs64(tcp.ns().now) / 1'000'000);
+  }
+  reschedule(tw, TCP_TIMEWAIT_LEN);
+  send_tw_ack(tcp, tw, skb);
+  return nullptr;
+}
+
+// RFC 6191 section 2, RFC 9293 3.6.1: a SYN may reopen the connection if it is provably new.
+bool syn_is_new(const tcp_timewait_sock* tw, const TcpCb& cb, const TwSegment& s) {
+  if (after(cb.seq, tw->tw_rcv_nxt)) return true;
+  return s.opt.saw_tstamp && tw->tw_ts_recent_stamp && static_cast<int32_t>(tw->tw_ts_recent - s.opt.rcv_tsval) < 0;
+}
+
+}  // namespace
+
+void tcp_time_wait(tcp_sock* tp, uint8_t substate, Duration length) {
+  Tcp& tcp = tp->tcp();
+  net& n = tcp.ns();
+  if (tcp.timewaits >= static_cast<unsigned>(n.sysctl.tcp_max_tw_buckets)) {
+    n.trace.count(Mib::TcpExtTCPTimeWaitOverflow);
+    return tcp_done(tp);
+  }
+  auto* tw = new (tcp.timewait_slab().alloc()) tcp_timewait_sock;
+  static_cast<sock_common&>(*tw) = static_cast<const sock_common&>(*tp);
+  tw->skc_next = nullptr;
+  tw->skc_pprev = nullptr;
+  tw->skc_state = tcp_state::TIME_WAIT;
+  tw->tw_substate = substate;
+  tw->tw_tcp = &tcp;
+  tw->tw_rcv_wscale = tp->rx_opt.rcv_wscale;
+  tw->tw_rcv_nxt = tp->rcv_nxt;
+  tw->tw_snd_nxt = tp->snd_nxt;
+  tw->tw_rcv_wnd = tcp_receive_window(tp);
+  tw->tw_ts_recent = tp->rx_opt.ts_recent;
+  tw->tw_ts_recent_stamp = tp->rx_opt.tstamp_ok ? tp->rx_opt.ts_recent_stamp : 0;
+  tw->tw_ts_offset = tp->tsoffset;
+  tw->tw_timer.function = tw_timer_handler;
+  tcp.hashinfo().remove(tp);
+  tcp.hashinfo().insert(tw);
+  ++tcp.timewaits;
+  reschedule(tw, length);
+  tcp_done(tp);
+}
+
+void tcp_timewait_kill(Tcp& tcp, tcp_timewait_sock* tw) {
+  tcp.hashinfo().remove(tw);
+  tcp.ns().timers.del_timer(&tw->tw_timer);
+  --tcp.timewaits;
+  tw->~tcp_timewait_sock();
+  tcp.timewait_slab().free(tw);
+}
+
+namespace {
+
+Verdict timewait(Tcp& tcp, tcp_timewait_sock* tw, const Skb& skb, const TwSegment& s) {
+  const TcpCb& cb = TCP_SKB_CB(skb);
+  const tcphdr& th = tcp_hdr(*skb);
+  const bool bare = cb.seq == cb.end_seq || th.rst();
+  if (!s.paws_reject && cb.seq == tw->tw_rcv_nxt && bare) {
+    if (th.rst()) {
+      if (!tcp.ns().sysctl.tcp_rfc1337) tcp_timewait_kill(tcp, tw);
+    } else {
+      reschedule(tw, TCP_TIMEWAIT_LEN);
+    }
+    return DROP(TCP_TIMEWAIT);
+  }
+  if (s.paws_reject) tcp.ns().trace.count(Mib::TcpExtPAWSEstab);
+  if (!th.rst()) {
+    if (s.paws_reject || th.ack()) reschedule(tw, TCP_TIMEWAIT_LEN);
+    if (th.ack() || s.paws_reject || th.fin()) send_tw_ack(tcp, tw, skb);
+  }
+  return s.paws_reject ? DROP(TCP_RFC7323_TW_PAWS) : DROP(TCP_TIMEWAIT);
+}
+
+}  // namespace
+
+void tcp_timewait_process(Tcp& tcp, tcp_timewait_sock* tw, Skb skb) {
+  PROBE(tcp.ns().trace, skb);
+  const TwSegment s = read_options(tw, skb);
+  if (tw->tw_substate == tcp_state::FIN_WAIT2) {
+    if (Verdict why = finwait2(tcp, tw, skb, s)) return kfree_skb_reason(std::move(skb), why);
+    return consume_skb(std::move(skb));
+  }
+  TcpCb& cb = TCP_SKB_CB(skb);
+  const tcphdr& th = tcp_hdr(*skb);
+  if (th.syn() && !th.rst() && !th.ack() && !s.paws_reject && syn_is_new(tw, cb, s)) {
+    if (tcp_sock* listener = tcp.hashinfo().lookup_listener(tw->skc_rcv_saddr, tw->skc_num)) {
+      cb.ack_seq = tw->tw_snd_nxt + 65535 + 2;
+      if (cb.ack_seq.v == 0) cb.ack_seq.v = 1;
+      cb.sacked = 1;     // tells the listener that ack_seq is the number to begin with
+      tcp_timewait_kill(tcp, tw);
+      return tcp_v4_do_rcv(listener, std::move(skb));
+    }
+  }
+  kfree_skb_reason(std::move(skb), timewait(tcp, tw, skb, s));
+}
+
+}  // namespace glass

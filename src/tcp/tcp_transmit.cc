@@ -1,0 +1,177 @@
+// From a queued segment to an IP packet: the header, its options, and the way down.
+//
+// Segments stay in the retransmit queue until they are acknowledged. What is sent is a fresh packet: its own header, and references to
+// the same data, so a retransmission can never disturb a copy that is still under way.
+#include <algorithm>
+#include <cstring>
+
+#include "base/checksum.h"
+#include "tcp/tcp_internal.h"
+
+namespace glass {
+
+namespace {
+
+struct OutOptions {
+  uint8_t bytes[MAX_TCP_OPTION_SPACE];
+  uint32_t size = 0;
+
+  void put32(uint32_t host) {
+    const uint32_t w = htonl(host);
+    std::memcpy(bytes + size, &w, 4);
+    size += 4;
+  }
+};
+
+void put_timestamps(OutOptions& o, const tcp_sock* tp) {
+  o.put32(0x0101080a);
+  o.put32(tcp_time_stamp(tp));
+  o.put32(tp->rx_opt.ts_recent);
+}
+
+// The options of a SYN or SYN-ACK, in Linux's order.
+OutOptions syn_options(const tcp_sock* tp, bool synack) {
+  OutOptions o;
+  const Sysctl& s = net_of(tp).sysctl;
+  const tcp_options_received& r = tp->rx_opt;
+  const bool ts = synack ? r.tstamp_ok : s.tcp_timestamps != 0;
+  const bool sack = synack ? r.sack_ok : s.tcp_sack != 0;
+  const bool ws = synack ? r.wscale_ok : s.tcp_window_scaling != 0;
+  o.put32(0x02040000u | tp->advmss);
+  if (ts) {
+    o.put32(sack ? 0x0402080au : 0x0101080au);
+    o.put32(tcp_time_stamp(tp));
+    o.put32(r.ts_recent);
+  } else if (sack) {
+    o.put32(0x01010402u);
+  }
+  if (ws) o.put32(0x01030300u | r.rcv_wscale);
+  return o;
+}
+
+// D-SACK first, then the blocks, as many as fit.
+void put_sacks(OutOptions& o, tcp_sock* tp) {
+  const uint32_t dsack = tp->rx_opt.dsack ? 1 : 0, wanted = tp->rx_opt.num_sacks + dsack;
+  if (!wanted) return;
+  const uint32_t room = (MAX_TCP_OPTION_SPACE - o.size - 4) / 8;
+  const uint32_t n = std::min(wanted, room);
+  o.put32(0x01010500u | (2 + n * 8));
+  for (uint32_t i = 0; i < n; ++i) {
+    const tcp_sack_block& b = dsack && i == 0 ? tp->duplicate_sack[0] : tp->selective_acks[i - dsack];
+    o.put32(b.start_seq.v);
+    o.put32(b.end_seq.v);
+  }
+  tp->rx_opt.dsack = false;
+}
+
+OutOptions established_options(tcp_sock* tp) {
+  OutOptions o;
+  if (tp->rx_opt.tstamp_ok) put_timestamps(o, tp);
+  if (tp->rx_opt.num_sacks || tp->rx_opt.dsack) [[unlikely]] put_sacks(o, tp);
+  return o;
+}
+
+uint16_t window_field(tcp_sock* tp, uint16_t flags) {
+  if (flags & TCPHDR_RST) return 0;
+  if (flags & TCPHDR_SYN) {      // not scaled
+    tp->rcv_wup = tp->rcv_nxt;
+    return static_cast<uint16_t>(std::min<uint32_t>(tp->rcv_wnd, 65535));
+  }
+  return tcp_select_window(tp);
+}
+
+void push_header(tcp_sock* tp, const Skb& skb, Seq seq, uint16_t flags, const OutOptions& o) {
+  const uint32_t size = static_cast<uint32_t>(sizeof(tcphdr)) + o.size;
+  auto* th = reinterpret_cast<tcphdr*>(skb_push(skb, size));
+  skb_reset_transport_header(skb);
+  th->source = htons(tp->skc_num);
+  th->dest = htons(tp->skc_dport);
+  th->seq = htonl(seq.v);
+  th->ack_seq = htonl(flags & TCPHDR_ACK ? tp->rcv_nxt.v : 0);
+  th->doff_res = static_cast<uint8_t>(size / 4 << 4);
+  th->set_all_flags(flags);
+  th->window = htons(window_field(tp, flags));
+  th->urg_ptr = 0;
+  std::memcpy(th + 1, o.bytes, o.size);
+  th->check = static_cast<uint16_t>(~csum_fold(csum_pseudo(tp->skc_rcv_saddr, tp->skc_daddr, skb->len, IPPROTO_TCP, 0)));
+  skb->ip_summed = IpSummed::partial;
+  skb->csum_start = skb->transport_header;
+  skb->csum_offset = offsetof(tcphdr, check);
+}
+
+Result<void> send(tcp_sock* tp, Skb skb, uint16_t flags, uint32_t pcount) {
+  if (flags & TCPHDR_ACK) tcp_event_ack_sent(tp);
+  count(tp, Mib::TcpOutSegs, pcount);
+  tp->segs_out += pcount;
+  dst_entry* dst = tcp_route(tp);
+  if (!dst) {
+    kfree_skb_reason(std::move(skb), DROP(IP_OUTNOROUTES));
+    return Err(EHOSTUNREACH);
+  }
+  return tp->tcp().ip().ip_queue_xmit(std::move(skb), dst, tp->skc_rcv_saddr, tp->skc_daddr,
+                                      {.tos = tp->sk_tos, .ttl = tp->sk_ttl, .dont_fragment = true, .protocol = IPPROTO_TCP});
+}
+
+// The data part of what is sent: short linear data is copied, fragments are shared.
+Skb share_data(const tcp_sock* tp, const sk_buff& from, uint32_t header) {
+  net& n = net_of(tp);
+  Skb skb = alloc_skb(n.pool, n.trace, header + from.headlen(), 64);
+  skb->data += header;
+  if (from.headlen()) std::memcpy(skb_put(skb, from.headlen()), from.data, from.headlen());
+  for (unsigned i = 0; i < from.nr_frags; ++i) {
+    const skb_frag& f = from.frag_at(i);
+    f.block->get();
+    skb_add_frag(skb, f.block, f.offset, f.size);
+  }
+  skb->id = from.id;
+  skb->gso_size = from.gso_size;
+  skb->gso_segs = from.gso_segs;
+  return skb;
+}
+
+// Data goes out: idle windows are restarted, and the peer's quick answer means an interactive exchange.
+void event_data_sent(tcp_sock* tp) {
+  const Instant now = now_of(tp);
+  const bool idle_restart = net_of(tp).sysctl.tcp_slow_start_after_idle && !tp->packets_out && tp->lsndtime != Instant{};
+  if (idle_restart && now - tp->lsndtime > std::chrono::microseconds(tp->icsk_rto_us)) tcp_cwnd_restart(tp, now - tp->lsndtime);
+  tp->lsndtime = now;
+  if (now - tp->icsk_ack.lrcvtime < std::chrono::microseconds(tp->icsk_ack.ato_us)) tp->icsk_ack.pingpong = true;
+}
+
+}  // namespace
+
+uint32_t tcp_established_options_size(tcp_sock* tp) {
+  uint32_t size = tp->rx_opt.tstamp_ok ? static_cast<uint32_t>(TCPOLEN_TSTAMP_ALIGNED) : 0;
+  const uint32_t blocks = tp->rx_opt.num_sacks + (tp->rx_opt.dsack ? 1u : 0u);
+  if (blocks) size += 4 + 8 * std::min<uint32_t>(blocks, static_cast<uint32_t>(MAX_TCP_OPTION_SPACE - size - 4) / 8);
+  return size;
+}
+
+Result<void> __tcp_transmit_skb(tcp_sock* tp, const sk_buff& queued) {
+  PROBE(net_of(tp).trace, (&queued));
+  const TcpCb& cb = TCP_SKB_CB(&queued);
+  const uint16_t flags = cb.tcp_flags;
+  const bool syn = flags & TCPHDR_SYN;
+  const OutOptions o = syn ? syn_options(tp, flags & TCPHDR_ACK) : established_options(tp);
+  Skb skb = share_data(tp, queued, static_cast<uint32_t>(sizeof(tcphdr)) + o.size);
+  if (queued.len) {
+    event_data_sent(tp);
+    tp->data_segs_out += cb.pcount;
+    tp->bytes_sent += queued.len;
+  }
+  push_header(tp, skb, cb.seq, flags, o);
+  return send(tp, std::move(skb), flags, std::max<uint32_t>(cb.pcount, 1));
+}
+
+Result<void> tcp_transmit_control(tcp_sock* tp, Seq seq, uint16_t flags, bool with_syn_options) {
+  net& n = net_of(tp);
+  const OutOptions o = with_syn_options ? syn_options(tp, flags & TCPHDR_ACK) : established_options(tp);
+  const uint32_t header = static_cast<uint32_t>(sizeof(tcphdr)) + o.size;
+  Skb skb = alloc_skb(n.pool, n.trace, header, 64);
+  skb->data += header;
+  PROBE(n.trace, skb);
+  push_header(tp, skb, seq, flags, o);
+  return send(tp, std::move(skb), flags, 1);
+}
+
+}  // namespace glass
