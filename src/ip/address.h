@@ -20,8 +20,9 @@ class AddressTable {
   void add(net_device&, const IpPrefix&);
   void remove_device(const net_device&);
   bool is_local(const IpAddress& a) const { return find(a).local; }
-  bool is_broadcast(const IpAddress& a) const { return find(a).broadcast; }     // of a subnet
-  // The device's address to use towards `target`: on its subnet if there is one, else the first. Null: the device has none of that family.
+  bool is_broadcast(const IpAddress& a) const { return find(a).broadcast; }  // of a subnet
+  // The device's address to use towards `target`: on its subnet if there is one, else the first. Null: the device has
+  // none of that family.
   const IpAddress* select(const net_device&, const IpAddress& target) const;
   const std::vector<Row>& rows() const { return rows_; }
 

@@ -28,8 +28,7 @@ void arp_send(Ip& ip, net_device& dev, const MacAddress& to, const ArpPacket& ar
 }
 
 void arp_reply(Ip& ip, net_device& dev, const ArpPacket& asked) {
-  arp_send(ip, dev, asked.sender_mac,
-           {ARPOP_REPLY, dev.dev_addr, asked.target_ip, asked.sender_mac, asked.sender_ip});
+  arp_send(ip, dev, asked.sender_mac, {ARPOP_REPLY, dev.dev_addr, asked.target_ip, asked.sender_mac, asked.sender_ip});
 }
 
 // A request for one of our addresses. The asker will talk to us: its address is noted at once, as not yet confirmed.
@@ -107,7 +106,8 @@ void arp_error_report(Ip& ip, Skb skb) {
   if (ip.is_local(IpAddress::v4_from_wire(iph->saddr))) {
     // The ICMP error this host would send to itself, without the way round through the loopback device.
     const net_protocol& p = ip.state().protos[iph->protocol];
-    if (p.err_handler && skb->headlen() >= iph->ihl() + 8) p.err_handler(p.ctx, skb, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
+    if (p.err_handler && skb->headlen() >= iph->ihl() + 8)
+      p.err_handler(p.ctx, skb, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
   } else {
     ip.icmp_send(skb, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
   }

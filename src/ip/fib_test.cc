@@ -10,7 +10,9 @@ namespace {
 class FibTest : public testing::Test {
  protected:
   const RouteEntry* look(const char* to) { return fib.lookup(*parse_ip(to)); }
-  void add(const char* prefix, net_device& d, uint32_t metric = 0) { fib.add({*parse_prefix(prefix), {}, &d, {}, metric}); }
+  void add(const char* prefix, net_device& d, uint32_t metric = 0) {
+    fib.add({*parse_prefix(prefix), {}, &d, {}, metric});
+  }
 
   SkbPool pool;
   net ns{pool, 1};

@@ -55,12 +55,13 @@ Taken ping_rcv(Ip& ip, const Skb& skb, const icmphdr& icmph) {
   if (found == pings.end()) return Taken::no_socket;
   pskb_may_pull(skb, skb->len);
   const iphdr* iph = ip_hdr(skb);
-  const Ip::EchoReply receiver = found->second;   // it may unregister itself
+  const Ip::EchoReply receiver = found->second;  // it may unregister itself
   receiver(IpAddress::v4_from_wire(iph->saddr), ntohs(icmph.un.echo.sequence), iph->ttl, {skb->data, skb->headlen()});
   return Taken::good;
 }
 
-// RFC 1122 section 3.2.2: to the transport the quoted packet came from. What it quotes too little of to be matched counts as an error.
+// RFC 1122 section 3.2.2: to the transport the quoted packet came from. What it quotes too little of to be matched
+// counts as an error.
 void icmp_socket_deliver(Ip& ip, const Skb& skb, const icmphdr& icmph, uint32_t info) {
   PROBE(ip.ns().trace, skb);
   const auto quoted_header = static_cast<uint32_t>(reinterpret_cast<const iphdr*>(skb->data)->ihl());
@@ -116,7 +117,7 @@ Taken handle(Ip& ip, const Skb& skb, const icmphdr& icmph) {
     case ICMP_SOURCE_QUENCH:
     case ICMP_TIME_EXCEEDED:
     case ICMP_PARAMETERPROB: return icmp_unreach(ip, skb, icmph);
-    default: return Taken::good;   // known, obsolete, and not answered (RFC 6918)
+    default: return Taken::good;  // known, obsolete, and not answered (RFC 6918)
   }
 }
 
@@ -148,8 +149,10 @@ void icmp_rcv(void* ctx, Skb skb) {
   std::memcpy(&icmph, skb->data, sizeof icmph);
   skb_pull(skb, sizeof icmph);
   count_in(trace, icmph.type);
-  if (icmph.type > NR_ICMP_TYPES) why = DROP(UNHANDLED_PROTO);
-  else if (to_group && !allowed_to_group(ip.ns().sysctl, icmph.type)) why = DROP(INVALID_PROTO);
+  if (icmph.type > NR_ICMP_TYPES)
+    why = DROP(UNHANDLED_PROTO);
+  else if (to_group && !allowed_to_group(ip.ns().sysctl, icmph.type))
+    why = DROP(INVALID_PROTO);
   if (why) {
     trace.count(Mib::IcmpInErrors);
     return kfree_skb_reason(std::move(skb), why);
@@ -168,10 +171,10 @@ void icmp_rcv(void* ctx, Skb skb) {
 // Errors as Linux's table has them (RFC 1122 section 4.2.3.9 for which are fatal).
 IcmpErr icmp_err_convert(uint8_t code) {
   static constexpr IcmpErr kTable[] = {
-      {ENETUNREACH, false}, {EHOSTUNREACH, false}, {ENOPROTOOPT, true},  {ECONNREFUSED, true},
-      {EMSGSIZE, false},    {EOPNOTSUPP, false},   {ENETUNREACH, true},  {EHOSTDOWN, true},
-      {ENONET, true},       {ENETUNREACH, true},   {EHOSTUNREACH, true}, {ENETUNREACH, false},
-      {EHOSTUNREACH, false}, {EHOSTUNREACH, true}, {EHOSTUNREACH, true}, {EHOSTUNREACH, true},
+      {ENETUNREACH, false},  {EHOSTUNREACH, false}, {ENOPROTOOPT, true},  {ECONNREFUSED, true},
+      {EMSGSIZE, false},     {EOPNOTSUPP, false},   {ENETUNREACH, true},  {EHOSTDOWN, true},
+      {ENONET, true},        {ENETUNREACH, true},   {EHOSTUNREACH, true}, {ENETUNREACH, false},
+      {EHOSTUNREACH, false}, {EHOSTUNREACH, true},  {EHOSTUNREACH, true}, {EHOSTUNREACH, true},
   };
   return code < std::size(kTable) ? kTable[code] : IcmpErr{EHOSTUNREACH, false};
 }

@@ -1,5 +1,6 @@
-// ICMP (RFC 792, RFC 1122 section 3.2.2): answers echo and timestamp requests, hands errors to the transport they are about, and sends errors within
-// Linux's limits. icmp.cc receives, icmp_send.cc sends, this object keeps the limits and who waits for echo replies.
+// ICMP (RFC 792, RFC 1122 section 3.2.2): answers echo and timestamp requests, hands errors to the transport they are
+// about, and sends errors within Linux's limits. icmp.cc receives, icmp_send.cc sends, this object keeps the limits and
+// who waits for echo replies.
 #pragma once
 #include <unordered_map>
 
@@ -13,15 +14,16 @@ class Icmp {
  public:
   explicit Icmp(Ip& ip) : ip_(ip) {}
 
-  // Whether the limits allow a message of this type now; which destination it goes to is asked for once the route is known.
+  // Whether the limits allow a message of this type now; which destination it goes to is asked for once the route is
+  // known.
   bool icmpv4_global_allow(uint8_t type, uint8_t code);
   bool icmpv4_xrlim_allow(const dst_entry&, uint8_t type, uint8_t code);
 
-  std::unordered_map<uint16_t, Ip::EchoReply> pings;       // by identifier, host order
+  std::unordered_map<uint16_t, Ip::EchoReply> pings;  // by identifier, host order
 
  private:
   static constexpr size_t kMaxPeers = 4096;
-  static constexpr int kBurst = 6;                         // messages to one host at once
+  static constexpr int kBurst = 6;  // messages to one host at once
   struct Bucket {
     Duration tokens{};
     Instant last{};
@@ -30,7 +32,7 @@ class Icmp {
 
   Ip& ip_;
   bool started_ = false;
-  int64_t credit_ = 0;                                     // messages
+  int64_t credit_ = 0;  // messages
   Instant refilled_{};
   std::unordered_map<IpAddress, Bucket, IpAddressHash> peers_;
 };

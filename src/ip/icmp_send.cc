@@ -166,7 +166,9 @@ bool Icmp::icmpv4_xrlim_allow(const dst_entry& dst, uint8_t type, uint8_t code) 
   return true;
 }
 
-void Ip::ping_register(uint16_t identifier, EchoReply receiver) { state_->icmp.pings[identifier] = std::move(receiver); }
+void Ip::ping_register(uint16_t identifier, EchoReply receiver) {
+  state_->icmp.pings[identifier] = std::move(receiver);
+}
 void Ip::ping_unregister(uint16_t identifier) { state_->icmp.pings.erase(identifier); }
 
 Result<void> Ip::ping_send(const IpAddress& to, uint16_t identifier, uint16_t sequence, std::span<const uint8_t> data) {

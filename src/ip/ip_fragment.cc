@@ -11,7 +11,8 @@ namespace glass {
 
 namespace {
 
-// A waiting fragment's notes. The packet's data is its payload alone; the IP header stays in front of it. IpCb comes first: it is wanted afterwards.
+// A waiting fragment's notes. The packet's data is its payload alone; the IP header stays in front of it. IpCb comes
+// first: it is wanted afterwards.
 struct FragCb {
   IpCb ip;
   uint32_t offset, end;
@@ -20,7 +21,8 @@ FragCb& cb(sk_buff* s) { return *SKB_CB<FragCb>(s); }
 
 using Tree = boost::intrusive::rbtree_algorithms<SkbTreeTraits>;
 
-// RFC 3168 section 5.3. Bits: the ECN fields seen. A mark survives; marked and not-ECT fragments do not belong together.
+// RFC 3168 section 5.3. Bits: the ECN fields seen. A mark survives; marked and not-ECT fragments do not belong
+// together.
 constexpr int kEcnInvalid = -1;
 int ecn_of(uint8_t seen) {
   const bool not_ect = seen & 1 << INET_ECN_NOT_ECT, ce = seen & 1 << INET_ECN_CE;
@@ -34,7 +36,7 @@ enum class FragResult { held, complete, duplicate, overlap, invalid };
 
 class FragmentQueue {
  public:
-  timer_list timer;                  // first: found back from it
+  timer_list timer;  // first: found back from it
 
   FragmentQueue(Ip& ip, const FragmentKey& key) : ip_(ip), key_(key) {
     timer.function = [](timer_list* t) { reinterpret_cast<FragmentQueue*>(t)->ip_expire(); };
@@ -76,8 +78,8 @@ class FragmentQueue {
   Ip& ip_;
   FragmentKey key_;
   mutable sk_buff root_{};
-  uint32_t len_ = 0;                 // end of the last byte known of
-  uint32_t meat_ = 0;                // bytes here
+  uint32_t len_ = 0;   // end of the last byte known of
+  uint32_t meat_ = 0;  // bytes here
   uint32_t max_size_ = 0, max_df_size_ = 0;
   uint8_t ecn_ = 0;
   bool first_in_ = false, last_in_ = false;
@@ -136,9 +138,8 @@ FragResult FragmentQueue::insert(Skb& skb) {
   // The first fragment that starts behind this one; nearly always there is none.
   sk_buff* behind = &root_;
   if (first() != &root_ && cb(Tree::prev_node(&root_)).offset > offset)
-    behind = Tree::upper_bound(&root_, offset, [](uint32_t at, const sk_buff* s) {
-      return at < cb(const_cast<sk_buff*>(s)).offset;
-    });
+    behind = Tree::upper_bound(&root_, offset,
+                               [](uint32_t at, const sk_buff* s) { return at < cb(const_cast<sk_buff*>(s)).offset; });
   sk_buff* before = behind == first() ? nullptr : Tree::prev_node(behind);
   if (before && cb(before).end > offset) return covered(before, end) ? FragResult::duplicate : FragResult::overlap;
   if (behind != &root_ && cb(behind).offset < end) return FragResult::overlap;
@@ -148,8 +149,8 @@ FragResult FragmentQueue::insert(Skb& skb) {
   return FragResult::held;
 }
 
-// Puts the datagram together in one piece, behind the first fragment's IP header. Nothing if it would be too large or its ECN marks contradict
-// each other; then the fragments are still here.
+// Puts the datagram together in one piece, behind the first fragment's IP header. Nothing if it would be too large or
+// its ECN marks contradict each other; then the fragments are still here.
 Skb FragmentQueue::ip_frag_reasm() {
   PROBE(ip_.ns().trace);
   sk_buff* head = first();
@@ -246,9 +247,7 @@ Skb ip_defrag(Ip& ip, Skb skb) {
   Verdict why = nullptr;
   switch (q->ip_frag_queue(skb)) {
     case FragResult::held: return {};
-    case FragResult::duplicate:
-      kfree_skb_reason(std::move(skb), DROP(DUP_FRAG));
-      return {};
+    case FragResult::duplicate: kfree_skb_reason(std::move(skb), DROP(DUP_FRAG)); return {};
     case FragResult::complete:
       if (Skb whole = q->ip_frag_reasm()) {
         trace.count(Mib::IpReasmOKs);

@@ -115,8 +115,10 @@ InputRoute ip_rcv_finish_core(Ip& ip, Skb& skb) {
     if (options == OptionsVerdict::malformed) why = DROP(IP_INHDR);
     if (options == OptionsVerdict::source_routed && !ip.ns().sysctl.accept_source_route) why = DROP(IP_SOURCE_ROUTED);
   }
-  if (why) [[unlikely]] kfree_skb_reason(std::move(skb), why);
-  else if (route != InputRoute::local) [[unlikely]] count_by_type(ip, skb, route);
+  if (why) [[unlikely]]
+    kfree_skb_reason(std::move(skb), why);
+  else if (route != InputRoute::local) [[unlikely]]
+    count_by_type(ip, skb, route);
   return route;
 }
 
@@ -124,7 +126,8 @@ InputRoute ip_rcv_finish_core(Ip& ip, Skb& skb) {
 Skb ip_protocol_deliver_rcu(Ip& ip, Skb skb, uint8_t protocol) {
   PROBE(ip.ns().trace, skb);
   const net_protocol& p = ip.state().protos[protocol];
-  if (!p.handler) [[unlikely]] return skb;
+  if (!p.handler) [[unlikely]]
+    return skb;
   p.handler(p.ctx, std::move(skb));
   ip.ns().trace.count(Mib::IpInDelivers);
   return {};
@@ -164,8 +167,10 @@ void ip_error(Ip& ip, Skb&& skb, InputRoute route) {
 void ip_rcv_finish(Ip& ip, Skb&& skb) {
   PROBE(ip.ns().trace, skb);
   const InputRoute route = ip_rcv_finish_core(ip, skb);
-  if (!skb) [[unlikely]] return;
-  if (route == InputRoute::local) [[likely]] return ip_local_deliver(ip, std::move(skb));
+  if (!skb) [[unlikely]]
+    return;
+  if (route == InputRoute::local) [[likely]]
+    return ip_local_deliver(ip, std::move(skb));
   if (route == InputRoute::forward) return ip_forward(ip, std::move(skb));
   if (route == InputRoute::host_unreachable || route == InputRoute::net_unreachable)
     return ip_error(ip, std::move(skb), route);
@@ -177,7 +182,8 @@ void ip_rcv_finish(Ip& ip, Skb&& skb) {
 void ip_rcv(void* ctx, Skb skb) {
   Ip& ip = *static_cast<Ip*>(ctx);
   PROBE(ip.ns().trace, skb);
-  if (ip_rcv_core(ip, skb)) [[likely]] ip_rcv_finish(ip, std::move(skb));
+  if (ip_rcv_core(ip, skb)) [[likely]]
+    ip_rcv_finish(ip, std::move(skb));
 }
 
 }  // namespace glass

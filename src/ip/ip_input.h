@@ -1,5 +1,6 @@
-// The way of a received IPv4 packet: ip_rcv -> ip_rcv_core (header) -> ip_rcv_finish -> ip_rcv_finish_core (addresses, options) -> ip_local_deliver
-// (reassembly) -> ip_local_deliver_finish -> ip_protocol_deliver_rcu -> the transport's handler. Steps of RFC 1122 section 3.2.1 and RFC 791.
+// The way of a received IPv4 packet: ip_rcv -> ip_rcv_core (header) -> ip_rcv_finish -> ip_rcv_finish_core (addresses,
+// options) -> ip_local_deliver (reassembly) -> ip_local_deliver_finish -> ip_protocol_deliver_rcu -> the transport's
+// handler. Steps of RFC 1122 section 3.2.1 and RFC 791.
 #pragma once
 #include "ip/ip.h"
 

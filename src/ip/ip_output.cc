@@ -47,7 +47,8 @@ uint32_t segment_length(const Skb& skb) {
 
 int ip_finish_output_gso(Ip& ip, Skb&& skb, dst_entry* dst) {
   PROBE(ip.ns().trace, skb);
-  if (segment_length(skb) <= dst->mtu) [[likely]] return ip_finish_output2(ip, std::move(skb), dst);
+  if (segment_length(skb) <= dst->mtu) [[likely]]
+    return ip_finish_output2(ip, std::move(skb), dst);
   sk_buff_head segments;
   skb_segment(std::move(skb), segments);
   int error = 0;
@@ -61,7 +62,8 @@ int ip_finish_output_gso(Ip& ip, Skb&& skb, dst_entry* dst) {
 int __ip_finish_output(Ip& ip, Skb&& skb, dst_entry* dst) {
   PROBE(ip.ns().trace, skb);
   if (skb->is_gso()) return ip_finish_output_gso(ip, std::move(skb), dst);
-  if (skb->len > dst->mtu) [[unlikely]] return ip_fragment(ip, std::move(skb), dst);
+  if (skb->len > dst->mtu) [[unlikely]]
+    return ip_fragment(ip, std::move(skb), dst);
   return ip_finish_output2(ip, std::move(skb), dst);
 }
 
@@ -70,8 +72,8 @@ int ip_finish_output(Ip& ip, Skb&& skb, dst_entry* dst) {
   return __ip_finish_output(ip, std::move(skb), dst);
 }
 
-// A host hears its own broadcasts and the groups it is in (RFC 1122 section 3.3.6). They come in through the loopback device, whose packets are not
-// asked for their source.
+// A host hears its own broadcasts and the groups it is in (RFC 1122 section 3.3.6). They come in through the loopback
+// device, whose packets are not asked for their source.
 void loop_back(Ip& ip, const Skb& skb, const dst_entry& dst) {
   PROBE(ip.ns().trace, skb);
   net_device* lo = ip.state().loopback;
@@ -94,8 +96,6 @@ void __ip_local_out(Ip& ip, const Skb& skb) {
   PROBE(ip.ns().trace, skb);
   ip.ns().trace.count(Mib::IpOutRequests);
   iphdr* iph = ip_hdr(skb);
-  iph->tot_len = htons(static_cast<uint16_t>(skb->len));
-  iph->check = 0;
   iph->check = ip_header_csum(iph);
 }
 
@@ -107,28 +107,33 @@ int ip_local_out(Ip& ip, Skb&& skb, dst_entry* dst) {
   return ip_output(ip, std::move(skb), dst);
 }
 
-// The header in front of a transport packet; length and checksum come last, in __ip_local_out.
+// The header in front of a transport packet, by whole words; the checksum comes last, in __ip_local_out.
 void put_header(Ip& ip, const Skb& skb, const IpAddress& saddr, const IpAddress& daddr, const IpTx& tx) {
   const auto header = static_cast<uint32_t>(sizeof(iphdr) + tx.options.size());
   // Segments in flight share their data with the retransmission queue, headers they must not share.
-  if (skb->block && skb->block->refs > 1) [[unlikely]] skb_cow_head(skb, header + ETH_HLEN);
+  if (skb->block && skb->block->refs > 1) [[unlikely]]
+    skb_cow_head(skb, header + ETH_HLEN);
   auto* iph = reinterpret_cast<iphdr*>(skb_push(skb, header));
   skb_reset_network_header(skb);
-  iph->set_version_ihl(header);
-  iph->tos = tx.tos;
-  iph->id = htons(tx.id);
-  iph->frag_off = tx.dont_fragment ? htons(IP_DF) : 0;
-  iph->ttl = tx.ttl ? tx.ttl : static_cast<uint8_t>(ip.ns().sysctl.ip_default_ttl);
-  iph->protocol = tx.protocol;
-  iph->saddr = saddr.v4_wire();
-  iph->daddr = daddr.v4_wire();
-  if (!tx.options.empty()) [[unlikely]] std::memcpy(iph + 1, tx.options.data(), tx.options.size());
-  if (!tx.dont_fragment && !tx.id) [[unlikely]] iph->id = htons(ip.ip_select_ident(saddr, daddr, tx.protocol));
+  const uint8_t ttl = tx.ttl ? tx.ttl : static_cast<uint8_t>(ip.ns().sysctl.ip_default_ttl);
+  const uint32_t words[5] = {
+      (0x40 | header / 4) | uint32_t{tx.tos} << 8 | uint32_t{htons(static_cast<uint16_t>(skb->len))} << 16,
+      htons(tx.id) | uint32_t{tx.dont_fragment ? htons(IP_DF) : uint16_t{0}} << 16,
+      ttl | uint32_t{tx.protocol} << 8,
+      saddr.v4_wire(),
+      daddr.v4_wire(),
+  };
+  std::memcpy(iph, words, sizeof words);
+  if (!tx.options.empty()) [[unlikely]]
+    std::memcpy(iph + 1, tx.options.data(), tx.options.size());
+  if (!tx.dont_fragment && !tx.id) [[unlikely]]
+    iph->id = htons(ip.ip_select_ident(saddr, daddr, tx.protocol));
 }
 
 // 0: the packet may be sent as asked.
 int check_sendable(const Skb& skb, const dst_entry* dst, const IpTx& tx) {
-  if (!dst || !dst->dev) [[unlikely]] return EHOSTUNREACH;
+  if (!dst || !dst->dev) [[unlikely]]
+    return EHOSTUNREACH;
   return skb->len + sizeof(iphdr) + tx.options.size() > kMaxPacket ? EMSGSIZE : 0;
 }
 
@@ -166,7 +171,8 @@ int ip_output(Ip& ip, Skb&& skb, dst_entry* dst) {
   return ip_finish_output(ip, std::move(skb), dst);
 }
 
-Result<void> Ip::ip_queue_xmit(Skb skb, dst_entry* dst, const IpAddress& saddr, const IpAddress& daddr, const IpTx& tx) {
+Result<void> Ip::ip_queue_xmit(Skb skb, dst_entry* dst, const IpAddress& saddr, const IpAddress& daddr,
+                               const IpTx& tx) {
   PROBE(net_.trace, skb);
   const int error = __ip_queue_xmit(*this, std::move(skb), dst, saddr, daddr, tx);
   return error ? Result<void>(Err(error)) : Result<void>();

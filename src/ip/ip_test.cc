@@ -10,7 +10,8 @@
 namespace glass {
 namespace {
 
-const IpAddress kUs = IpAddress::v4(10, 0, 0, 1), kPeer = IpAddress::v4(10, 0, 0, 2), kFar = IpAddress::v4(192, 0, 2, 1);
+const IpAddress kUs = IpAddress::v4(10, 0, 0, 1), kPeer = IpAddress::v4(10, 0, 0, 2),
+                kFar = IpAddress::v4(192, 0, 2, 1);
 constexpr auto kIcmp = static_cast<uint8_t>(IpProto::ICMP);
 constexpr uint8_t kTestProto = 253;
 
@@ -70,7 +71,8 @@ TEST(IpInput, EchoIsAnswered) {
 TEST(IpInput, TimestampIsAnswered) {
   TestHost h;
   h.ns.now = Instant(25h + 1s);
-  h.receive(ip_packet(header(kPeer, kUs, kIcmp), icmp_message(ICMP_TIMESTAMP, 0, 1, {0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0})));
+  h.receive(
+      ip_packet(header(kPeer, kUs, kIcmp), icmp_message(ICMP_TIMESTAMP, 0, 1, {0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0})));
   ASSERT_EQ(h.driver.sent.size(), 1u);
   ASSERT_EQ(h.driver.sent[0].size(), 40u);
   EXPECT_EQ(load_be32(&h.driver.sent[0][28]), 9u);
@@ -209,7 +211,8 @@ TEST(IpOutput, OwnAddressesGoThroughLoopback) {
   TestHost h;
   Taker t;
   h.ip.inet_add_protocol(kTestProto, {Taker::handler, nullptr, &t});
-  for (const IpAddress& a : {kUs, IpAddress::v4(127, 0, 0, 1), IpAddress::v4(127, 9, 9, 9)}) EXPECT_TRUE(send(h, a, 10, true));
+  for (const IpAddress& a : {kUs, IpAddress::v4(127, 0, 0, 1), IpAddress::v4(127, 9, 9, 9)})
+    EXPECT_TRUE(send(h, a, 10, true));
   h.run();
   EXPECT_EQ(t.got.size(), 3u);
   EXPECT_TRUE(h.driver.sent.empty());

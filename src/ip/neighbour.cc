@@ -46,7 +46,7 @@ void neigh_probe(neighbour& n) {
 void neigh_invalidate(neighbour& n) {
   PROBE(n.ip->ns().trace);
   n.updated = n.ip->ns().now;
-  neigh_hold(&n);   // a transport may let its last reference go when it hears of the error
+  neigh_hold(&n);  // a transport may let its last reference go when it hears of the error
   while (n.nud_state == NUD_FAILED && !n.arp_queue.empty()) arp_error_report(*n.ip, dequeue(n));
   neigh_release(&n);
 }

@@ -197,7 +197,7 @@ TEST_F(NeighbourTest, BroadcastAndMulticastNeedNoNeighbour) {
     EXPECT_TRUE(h.ip.ip_queue_xmit(std::move(skb), *h.ip.route_output(to), kUs, to, {0, 0, false, 253}));
     EXPECT_EQ(sent_to(), mac);
   }
-  h.run();   // the broadcast comes back to its sender, who has no handler for it
+  h.run();  // the broadcast comes back to its sender, who has no handler for it
   EXPECT_EQ(h.last_drop(), "IP_NOPROTO ip_local_deliver_finish");
 }
 

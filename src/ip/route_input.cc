@@ -76,8 +76,7 @@ InputRoute route_input_v4(Ip& ip, const iphdr& iph, net_device& dev) {
   InputCacheEntry& e = s.input_cache[addresses * 0x9e3779b97f4a7c15ull >> 58];
   if (e.addresses == addresses && e.dev == &dev && e.genid == s.genid() && e.rp_filter == rp_filter) [[likely]]
     return InputRoute::local;
-  const InputRoute r =
-      route_input(ip, IpAddress::v4_from_wire(iph.daddr), IpAddress::v4_from_wire(iph.saddr), dev);
+  const InputRoute r = route_input(ip, IpAddress::v4_from_wire(iph.daddr), IpAddress::v4_from_wire(iph.saddr), dev);
   if (r == InputRoute::local) e = {addresses, &dev, s.genid(), rp_filter};
   return r;
 }

@@ -22,13 +22,13 @@ struct Ip::State {
   net_device* loopback = nullptr;
   AddressTable addresses;
   Fib fib;
-  DstCache dsts;                          // before the neighbours: it gives its references back when it dies, which is after them
+  DstCache dsts;  // before the neighbours: it gives its references back when it dies, which is after them
   NeighbourTable neighbours;
   FragmentTable fragments;
   Icmp icmp;
   InputCache input_cache{};
   std::array<net_protocol, 256> protos{};
-  std::array<uint32_t, 1024> idents{};    // IP identifications given out, by hash of the two hosts
+  std::array<uint32_t, 1024> idents{};  // IP identifications given out, by hash of the two hosts
 };
 
 }  // namespace glass

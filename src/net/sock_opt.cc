@@ -12,7 +12,8 @@ void set_flag(sock* sk, uint8_t flag, bool on) {
   sk->sk_flags = static_cast<uint8_t>(on ? sk->sk_flags | flag : sk->sk_flags & ~flag);
 }
 
-// Doubled because the limit counts what packets cost, not what they carry. Negative sizes mean "as much as possible", as in Linux.
+// Doubled because the limit counts what packets cost, not what they carry. Negative sizes mean "as much as possible",
+// as in Linux.
 int32_t buffer_size(int asked, int64_t limit, int32_t minimum) {
   const int64_t wanted = asked < 0 ? limit : std::min<int64_t>(asked, limit);
   const int64_t doubled = std::min<int64_t>(wanted * 2, std::numeric_limits<int32_t>::max());
@@ -132,7 +133,8 @@ Result<bool> ip_setsockopt(sock* sk, int name, std::span<const uint8_t> value) {
 Result<size_t> ip_getsockopt(const sock* sk, int name, std::span<uint8_t> value) {
   switch (name) {
     case IP_TOS: return sockopt_put_int(value, sk->sk_tos);
-    case IP_TTL: return sockopt_put_int(value, sk->sk_ttl ? sk->sk_ttl : static_cast<int>(sk->ns().sysctl.ip_default_ttl));
+    case IP_TTL:
+      return sockopt_put_int(value, sk->sk_ttl ? sk->sk_ttl : static_cast<int>(sk->ns().sysctl.ip_default_ttl));
     case IP_MINTTL: return sockopt_put_int(value, sk->sk_min_ttl);
     default: return size_t{0};
   }

@@ -1,10 +1,11 @@
-// The socket options that mean the same to every transport: level SOL_SOCKET, and the IP header fields of level IPPROTO_IP.
+// The socket options that mean the same to every transport: level SOL_SOCKET, and the IP header fields of level
+// IPPROTO_IP.
 //
 //   Result<bool> known = sock_setsockopt(sk, name, value);    // true: done; false: not one of these
 //   if (!known) return Err(known.error());
 //
-// Values are C ints unless said otherwise, as in setsockopt(2). A transport that has more to do for an option (starting a timer for SO_KEEPALIVE,
-// say) handles that option before it asks here.
+// Values are C ints unless said otherwise, as in setsockopt(2). A transport that has more to do for an option (starting
+// a timer for SO_KEEPALIVE, say) handles that option before it asks here.
 #pragma once
 #include <optional>
 
@@ -15,8 +16,8 @@ namespace glass {
 // Linux's smallest buffers, by its truesize: SOCK_MIN_RCVBUF and SOCK_MIN_SNDBUF.
 inline constexpr int32_t SOCK_MIN_RCVBUF = 2304, SOCK_MIN_SNDBUF = 4608;
 
-// SO_RCVBUF, SO_SNDBUF (doubled, between the minimum and rmem_max / wmem_max), SO_REUSEADDR, SO_BROADCAST, SO_KEEPALIVE, SO_OOBINLINE, SO_LINGER.
-// EINVAL: value too short. ENOPROTOOPT: can only be read.
+// SO_RCVBUF, SO_SNDBUF (doubled, between the minimum and rmem_max / wmem_max), SO_REUSEADDR, SO_BROADCAST,
+// SO_KEEPALIVE, SO_OOBINLINE, SO_LINGER. EINVAL: value too short. ENOPROTOOPT: can only be read.
 Result<bool> sock_setsockopt(sock*, int name, std::span<const uint8_t> value);
 // The above, and SO_ERROR (taken), SO_TYPE, SO_PROTOCOL, SO_DOMAIN. Bytes written; 0: not one of these.
 Result<size_t> sock_getsockopt(sock*, int name, std::span<uint8_t> value);

@@ -27,10 +27,10 @@ void tcp_enter_quickack_mode(tcp_sock* tp, uint32_t max_quickacks) {
 }
 
 // Data has arrived: the delayed ACK's time-out follows the pace at which it comes.
-void tcp_event_data_recv(tcp_sock* tp, const sk_buff& skb) {
+void tcp_event_data_recv(tcp_sock* tp, const RcvSegment& segment) {
   PROBE(net_of(tp).trace);
   inet_csk_schedule_ack(tp);
-  tcp_measure_rcv_mss(tp, skb);
+  tcp_measure_rcv_mss(tp, segment);
   tcp_rcv_rtt_measure(tp);
   auto& ack = tp->icsk_ack;
   const Instant now = now_of(tp);
@@ -48,7 +48,7 @@ void tcp_event_data_recv(tcp_sock* tp, const sk_buff& skb) {
     }
   }
   ack.lrcvtime = now;
-  if (skb.len >= 128) tcp_grow_window(tp, skb);
+  if (segment.len >= 128) tcp_grow_window(tp, segment);
 }
 
 void __tcp_ack_snd_check(tcp_sock* tp, bool ofo_possible) {
@@ -95,7 +95,7 @@ void tcp_event_ack_sent(tcp_sock* tp) {
 void tcp_send_ack(tcp_sock* tp) {
   PROBE(net_of(tp).trace);
   if (tp->skc_state == tcp_state::CLOSE) return;
-  (void)tcp_transmit_control(tp, tp->snd_nxt, TCPHDR_ACK);
+  (void)__tcp_transmit_skb(tp, tp->snd_nxt, TCPHDR_ACK);
 }
 
 void tcp_send_dupack(tcp_sock* tp, const sk_buff& skb) {

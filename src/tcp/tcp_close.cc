@@ -35,6 +35,23 @@ void tcp_done(tcp_sock* tp) {
   if (!sock_flag(tp, SOCK_DEAD)) sock_def_wakeup(tp);
 }
 
+namespace {
+
+// Data the application never read: the peer must not believe that it was (RFC 2525 section 2.17). True: there was some.
+bool discard_unread(tcp_sock* tp) {
+  bool unread = false;
+  while (Skb skb = tp->sk_receive_queue.pop_front()) {
+    const TcpCb& cb = TCP_SKB_CB(skb);
+    const Seq end = cb.tcp_flags & TCPHDR_FIN ? cb.end_seq - 1 : cb.end_seq;
+    if (after(end, tp->copied_seq)) unread = true;
+    if (unread) kfree_skb_reason(std::move(skb), DROP(SOCKET_CLOSE));
+    else consume_skb(std::move(skb));
+  }
+  return unread;
+}
+
+}  // namespace
+
 void tcp_destroy(tcp_sock* tp) {
   Tcp& tcp = tp->tcp();
   tcp_clear_timers(tp);
@@ -42,7 +59,7 @@ void tcp_destroy(tcp_sock* tp) {
   tcp.hashinfo().unbind(tp);
   tcp_write_queue_purge(tp);
   tcp_ofo_purge(tp, DROP(SOCKET_CLOSE));
-  tp->sk_receive_queue.purge(DROP(SOCKET_CLOSE));
+  (void)discard_unread(tp);
   tcp_dst_release(tp);
   if (sock_flag(tp, SOCK_DEAD)) --tcp.orphans;
   tp->~tcp_sock();
@@ -64,19 +81,6 @@ bool close_state(tcp_sock* tp) {
     case SYN_SENT: return tcp_set_state(tp, CLOSE), false;
     default: return false;
   }
-}
-
-// Data the application never read: the peer must not believe that it was (RFC 2525 section 2.17).
-bool discard_unread(tcp_sock* tp) {
-  bool unread = false;
-  while (Skb skb = tp->sk_receive_queue.pop_front()) {
-    const TcpCb& cb = TCP_SKB_CB(skb);
-    const Seq end = cb.tcp_flags & TCPHDR_FIN ? cb.end_seq - 1 : cb.end_seq;
-    if (after(end, tp->copied_seq)) unread = true;
-    if (unread) kfree_skb_reason(std::move(skb), DROP(SOCKET_CLOSE));
-    else consume_skb(std::move(skb));
-  }
-  return unread;
 }
 
 void close_connection(tcp_sock* tp) {

@@ -48,13 +48,13 @@ void out_of_window(tcp_sock* tp, Skb skb, Verdict why) {
 
 void in_order(tcp_sock* tp, Skb skb) {
   const TcpCb cb = TCP_SKB_CB(skb);
-  const bool has_data = skb->len > 0, fin = cb.tcp_flags & TCPHDR_FIN;
-  sk_buff* s = skb.get();
-  if (has_data) {
-    ++tp->data_segs_in;
-    tcp_event_data_recv(tp, *s);
-  }
+  const RcvSegment segment(*skb);
+  const bool fin = cb.tcp_flags & TCPHDR_FIN;
   tcp_queue_rcv(tp, std::move(skb));
+  if (segment.len) {
+    ++tp->data_segs_in;
+    tcp_event_data_recv(tp, segment);
+  }
   if (fin) tcp_fin(tp);
   if (tp->out_of_order_root) {
     tcp_ofo_queue(tp);

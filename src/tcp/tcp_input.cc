@@ -42,18 +42,18 @@ Fast fast_data(tcp_sock* tp, Skb& skb) {
   const TcpCb cb = TCP_SKB_CB(skb);
   skb_pull(skb, tp->tcp_header_len);
   ++tp->data_segs_in;
-  tcp_event_data_recv(tp, *skb);
-  if (cb.ack_seq != tp->snd_una) {
-    (void)tcp_ack(tp, skb, FLAG_DATA);
-    tcp_queue_rcv(tp, std::move(skb));
+  const RcvSegment segment(*skb);
+  const bool acks = cb.ack_seq != tp->snd_una;
+  if (acks) (void)tcp_ack(tp, skb, FLAG_DATA);
+  else tp->snd_wl1 = cb.seq;
+  tcp_queue_rcv(tp, std::move(skb));
+  tcp_event_data_recv(tp, segment);
+  if (acks) {
     tcp_data_snd_check(tp);
     if (!inet_csk_ack_scheduled(tp)) {
       tcp_data_ready(tp);
       return Fast::done;
     }
-  } else {
-    tp->snd_wl1 = cb.seq;
-    tcp_queue_rcv(tp, std::move(skb));
   }
   __tcp_ack_snd_check(tp, false);
   tcp_data_ready(tp);

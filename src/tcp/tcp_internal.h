@@ -33,6 +33,13 @@ enum AckFlag : uint32_t {
   FLAG_CA_ALERT = FLAG_DATA_SACKED,
 };
 
+// What window and ACK rules want to know of a segment with data; its packet may be part of another by then.
+struct RcvSegment {
+  uint32_t len, truesize, gso_size;
+  uint16_t tcp_flags;
+  explicit RcvSegment(const sk_buff& s) : len(s.len), truesize(s.truesize), gso_size(s.gso_size), tcp_flags(TCP_SKB_CB(&s).tcp_flags) {}
+};
+
 inline net& net_of(const tcp_sock* tp) { return *tp->skc_net; }
 inline Instant now_of(const tcp_sock* tp) { return tp->skc_net->now; }
 inline void count(const tcp_sock* tp, Mib m, uint64_t n = 1) { tp->skc_net->trace.count(m, n); }
@@ -131,12 +138,12 @@ void tcp_data_ready(tcp_sock*);
 uint32_t tcp_receive_window(const tcp_sock*);
 uint32_t __tcp_select_window(tcp_sock*);
 uint16_t tcp_select_window(tcp_sock*);
-void tcp_grow_window(tcp_sock*, const sk_buff&);
+void tcp_grow_window(tcp_sock*, const RcvSegment&);
 void tcp_rcv_space_adjust(tcp_sock*);
 void tcp_rcv_rtt_measure(tcp_sock*);
 void tcp_rcv_rtt_measure_ts(tcp_sock*, const sk_buff&);
 void tcp_init_buffer_space(tcp_sock*);
-void tcp_measure_rcv_mss(tcp_sock*, const sk_buff&);
+void tcp_measure_rcv_mss(tcp_sock*, const RcvSegment&);
 bool tcp_try_rmem_schedule(tcp_sock*, const sk_buff&);       // room in the receive buffer, pruning if need be
 void tcp_select_initial_window(const net&, int space, uint32_t mss, uint32_t& rcv_wnd, uint32_t& window_clamp, bool wscale_ok, uint8_t& rcv_wscale);
 inline int tcp_win_from_space(const tcp_sock* tp, int space) { return static_cast<int>(static_cast<int64_t>(space) * tp->scaling_ratio >> 8); }
@@ -144,7 +151,7 @@ inline int tcp_space(const tcp_sock* tp) { return tcp_win_from_space(tp, tp->sk_
 inline int tcp_full_space(const tcp_sock* tp) { return tcp_win_from_space(tp, tp->sk_rcvbuf); }
 
 // tcp_ack_out.cc
-void tcp_event_data_recv(tcp_sock*, const sk_buff&);
+void tcp_event_data_recv(tcp_sock*, const RcvSegment&);
 void tcp_ack_snd_check(tcp_sock*);
 void __tcp_ack_snd_check(tcp_sock*, bool ofo_possible);
 void tcp_send_ack(tcp_sock*);
@@ -186,7 +193,7 @@ bool tcp_xmit_probe_skb(tcp_sock*, bool urgent, Mib);
 
 // tcp_transmit.cc
 Result<void> __tcp_transmit_skb(tcp_sock*, const sk_buff&);  // a segment of the queues: a packet that shares its data is sent
-Result<void> tcp_transmit_control(tcp_sock*, Seq seq, uint16_t flags, bool syn_options = false);   // one without data
+Result<void> __tcp_transmit_skb(tcp_sock*, Seq seq, uint16_t flags);   // a segment without data that is not kept: ACK, RST, probe
 uint32_t tcp_established_options_size(tcp_sock*);
 
 // tcp_retransmit.cc, tcp_fragment.cc

@@ -110,7 +110,7 @@ void tcp_data_queue_ofo(tcp_sock* tp, Skb skb) {
   ++tp->rcv_ooopack;
   count(tp, Mib::TcpExtTCPOFOQueue);
   if (skb->len) {
-    tcp_measure_rcv_mss(tp, *skb);
+    tcp_measure_rcv_mss(tp, RcvSegment(*skb));
     ++tp->data_segs_in;
   }
   if (sk_buff* before_it = predecessor(tp, cb.seq)) {
@@ -126,7 +126,7 @@ void tcp_data_queue_ofo(tcp_sock* tp, Skb skb) {
     }
   }
   sk_buff* s = skb.get();
-  tcp_grow_window(tp, *s);
+  tcp_grow_window(tp, RcvSegment(*s));
   insert(tp, std::move(skb));
   remove_covered(tp, s);
   if (tcp_is_sack(tp)) tcp_sack_new_ofo_skb(tp, cb.seq, cb.end_seq);

@@ -208,13 +208,13 @@ void tcp_send_active_reset(tcp_sock* tp) {
   count(tp, Mib::TcpOutRsts);
   const bool synchronised = tp->skc_state != tcp_state::SYN_SENT;
   const Seq seq = !before(tcp_wnd_end(tp), tp->snd_nxt) ? tp->snd_nxt : tcp_wnd_end(tp);
-  (void)tcp_transmit_control(tp, seq, static_cast<uint16_t>(TCPHDR_RST | (synchronised ? TCPHDR_ACK : 0)));
+  (void)__tcp_transmit_skb(tp, seq, static_cast<uint16_t>(TCPHDR_RST | (synchronised ? TCPHDR_ACK : 0)));
 }
 
 // A segment the peer has seen already draws an ACK with its window (RFC 9293 section 3.8.6.1, RFC 1122 section 4.2.3.6).
 bool tcp_xmit_probe_skb(tcp_sock* tp, bool urgent, Mib counter) {
   count(tp, counter);
-  return tcp_transmit_control(tp, tp->snd_una - (urgent ? 0 : 1), TCPHDR_ACK).has_value();
+  return __tcp_transmit_skb(tp, tp->snd_una - (urgent ? 0 : 1), TCPHDR_ACK).has_value();
 }
 
 bool tcp_write_wakeup(tcp_sock* tp, Mib counter) {

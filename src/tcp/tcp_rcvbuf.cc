@@ -90,7 +90,7 @@ void tcp_init_buffer_space(tcp_sock* tp) {
 
 namespace {
 // The window must not be promised faster than packets' overhead allows: large ones let it grow by two segments each.
-uint32_t grow_step(const tcp_sock* tp, const sk_buff& skb) {
+uint32_t grow_step(const tcp_sock* tp, const RcvSegment& skb) {
   int64_t truesize = tcp_win_from_space(tp, static_cast<int>(skb.truesize)) >> 1;
   int64_t window = tcp_win_from_space(tp, static_cast<int>(net_of(tp).sysctl.tcp_rmem[2])) >> 1;
   while (tp->rcv_ssthresh <= window) {
@@ -102,7 +102,7 @@ uint32_t grow_step(const tcp_sock* tp, const sk_buff& skb) {
 }
 }  // namespace
 
-void tcp_grow_window(tcp_sock* tp, const sk_buff& skb) {
+void tcp_grow_window(tcp_sock* tp, const RcvSegment& skb) {
   const int64_t room = std::min<int64_t>(tp->window_clamp, tcp_space(tp)) - tp->rcv_ssthresh;
   if (room <= 0) return;
   const uint32_t step = tcp_win_from_space(tp, static_cast<int>(skb.truesize)) <= static_cast<int>(skb.len) ? 2u * tp->advmss : grow_step(tp, skb);
@@ -164,7 +164,7 @@ void tcp_rcv_space_adjust(tcp_sock* tp) {
 }
 
 // RFC 1122 section 4.2.3.2 wants an ACK every second full segment: how large are the peer's?
-void tcp_measure_rcv_mss(tcp_sock* tp, const sk_buff& skb) {
+void tcp_measure_rcv_mss(tcp_sock* tp, const RcvSegment& skb) {
   const uint32_t last = tp->icsk_ack.last_seg_size;
   tp->icsk_ack.last_seg_size = 0;
   const uint32_t len = skb.gso_size ? skb.gso_size : skb.len;
@@ -180,7 +180,7 @@ void tcp_measure_rcv_mss(tcp_sock* tp, const sk_buff& skb) {
     tp->icsk_ack.rcv_mss = static_cast<uint16_t>(std::min<uint32_t>(len, tp->advmss));
     return;
   }
-  if (len >= 536 - 40 + 88 || (len >= 88 && !(TCP_SKB_CB(&skb).tcp_flags & ~(TCPHDR_ACK | TCPHDR_PSH)))) {
+  if (len >= 536 - 40 + 88 || (len >= 88 && !(skb.tcp_flags & ~(TCPHDR_ACK | TCPHDR_PSH)))) {
     // Twice the same size below the estimate: the peer's segments are that small.
     tp->icsk_ack.last_seg_size = static_cast<uint16_t>(std::min<uint32_t>(len, 65535));
     if (len == last) {

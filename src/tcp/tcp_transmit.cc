@@ -163,9 +163,9 @@ Result<void> __tcp_transmit_skb(tcp_sock* tp, const sk_buff& queued) {
   return send(tp, std::move(skb), flags, std::max<uint32_t>(cb.pcount, 1));
 }
 
-Result<void> tcp_transmit_control(tcp_sock* tp, Seq seq, uint16_t flags, bool with_syn_options) {
+Result<void> __tcp_transmit_skb(tcp_sock* tp, Seq seq, uint16_t flags) {
   net& n = net_of(tp);
-  const OutOptions o = with_syn_options ? syn_options(tp, flags & TCPHDR_ACK) : established_options(tp);
+  const OutOptions o = established_options(tp);
   const uint32_t header = static_cast<uint32_t>(sizeof(tcphdr)) + o.size;
   Skb skb = alloc_skb(n.pool, n.trace, header, 64);
   skb->data += header;

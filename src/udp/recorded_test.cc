@@ -1,5 +1,6 @@
-// Malformed and unusual packets, against what Linux 6.18 was recorded to do with them (tests/recorded/malformed.tsv): whether each is dropped, why, in
-// which function, and what is answered. Here the rows that IP, ICMP and UDP decide; where TCP would go on, a stub only sees that it got the packet.
+// Malformed and unusual packets, against what Linux 6.18 was recorded to do with them (tests/recorded/malformed.tsv):
+// whether each is dropped, why, in which function, and what is answered. Here the rows that IP, ICMP and UDP decide;
+// where TCP would go on, a stub only sees that it got the packet.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -30,7 +31,8 @@ std::vector<Row> rows() {
     std::stringstream in(line);
     for (std::string field; std::getline(in, field, '\t');) f.push_back(field);
     f.resize(10);
-    if (f[0] == "ip4" || f[0] == "icmp4" || f[0] == "udp4") out.push_back({f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[9]});
+    if (f[0] == "ip4" || f[0] == "icmp4" || f[0] == "udp4")
+      out.push_back({f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[9]});
   }
   return out;
 }
@@ -38,7 +40,8 @@ std::vector<Row> rows() {
 Bytes from_hex(const std::string& text) {
   Bytes out;
   if (text == "(empty)") return out;
-  for (size_t i = 0; i + 1 < text.size(); i += 2) out.push_back(static_cast<uint8_t>(std::stoi(text.substr(i, 2), nullptr, 16)));
+  for (size_t i = 0; i + 1 < text.size(); i += 2)
+    out.push_back(static_cast<uint8_t>(std::stoi(text.substr(i, 2), nullptr, 16)));
   return out;
 }
 
@@ -87,7 +90,8 @@ class RecordedTest : public testing::Test {
     ip.inet_add_protocol(static_cast<uint8_t>(IpProto::TCP), {stub_tcp, nullptr, this});
     sock* sk = *udp.create(AF_INET);
     const int smallest = 1;
-    EXPECT_TRUE(udp.setsockopt(sk, SOL_SOCKET, SO_RCVBUF, {reinterpret_cast<const uint8_t*>(&smallest), sizeof smallest}));
+    EXPECT_TRUE(
+        udp.setsockopt(sk, SOL_SOCKET, SO_RCVBUF, {reinterpret_cast<const uint8_t*>(&smallest), sizeof smallest}));
     EXPECT_EQ(sk->sk_rcvbuf, 2304);
     EXPECT_TRUE(udp.bind(sk, {IpAddress::v4(0), 9000}));
     ns.trace.start();
@@ -112,7 +116,7 @@ class RecordedTest : public testing::Test {
                    static_cast<uint16_t>(std::stoi(row.ethertype, nullptr, 16))}
         .emit({skb_put(skb, size), size});
     std::copy(packet.begin(), packet.end(), skb->data + ETH_HLEN);
-    skb->truesize = SKB_TRUESIZE(size + 64);   // as Linux's TUN driver charges
+    skb->truesize = SKB_TRUESIZE(size + 64);  // as Linux's TUN driver charges
     skb->dev = &dev;
     ns.sysctl.rp_filter = row.note.contains("rp_filter=1");
     ns.sysctl.ip_forward = row.note.contains("ip_forward=1");
@@ -147,7 +151,8 @@ class RecordedTest : public testing::Test {
     }
   }
 
-  // The answer byte for byte, but for the IP identification, which is a live value, and the checksum over it, which must be right.
+  // The answer byte for byte, but for the IP identification, which is a live value, and the checksum over it, which
+  // must be right.
   void check_reply(const Row& row) {
     if (row.reply == "none" || answered_by_tcp(row)) {
       EXPECT_TRUE(driver.sent.empty());

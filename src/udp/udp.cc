@@ -215,8 +215,12 @@ std::vector<UdpSocketRow> Udp::sockets() const {
   for (const sock* s : table_->all) {
     const udp_sock* sk = udp_sk(s);
     if (!sk->skc_num) continue;
-    out.push_back({{sk->skc_rcv_saddr, sk->skc_num}, {sk->skc_daddr, sk->skc_dport}, sk->skc_state == TCP_ESTABLISHED,
-                   sk->sk_rmem_alloc, sk->sk_rcvbuf, sk});
+    out.push_back({{sk->skc_rcv_saddr, sk->skc_num},
+                   {sk->skc_daddr, sk->skc_dport},
+                   sk->skc_state == TCP_ESTABLISHED,
+                   sk->sk_rmem_alloc,
+                   sk->sk_rcvbuf,
+                   sk});
   }
   std::sort(out.begin(), out.end(), [](const UdpSocketRow& a, const UdpSocketRow& b) {
     return std::tie(a.local.port, a.local.address.bytes, a.remote.address.bytes, a.remote.port) <

@@ -17,7 +17,8 @@ struct Endpoints {
 Endpoints endpoints(const sk_buff& skb) {
   const auto* iph = reinterpret_cast<const iphdr*>(skb.network());
   const auto* uh = reinterpret_cast<const udphdr*>(skb.transport());
-  return {{IpAddress::v4_from_wire(iph->daddr), ntohs(uh->dest)}, {IpAddress::v4_from_wire(iph->saddr), ntohs(uh->source)}};
+  return {{IpAddress::v4_from_wire(iph->daddr), ntohs(uh->dest)},
+          {IpAddress::v4_from_wire(iph->saddr), ntohs(uh->source)}};
 }
 
 bool checksum_wrong(const Skb& skb) {
@@ -103,8 +104,7 @@ SocketError socket_error(const udp_sock* sk, uint8_t type, uint8_t code) {
   if (type == ICMP_SOURCE_QUENCH || type == ICMP_REDIRECT) return {};
   if (type == ICMP_PARAMETERPROB) return {EPROTO, true};
   if (type != ICMP_DEST_UNREACH) return {EHOSTUNREACH, false};
-  if (code == ICMP_FRAG_NEEDED)
-    return sk->pmtudisc == IP_PMTUDISC_DONT ? SocketError{} : SocketError{EMSGSIZE, true};
+  if (code == ICMP_FRAG_NEEDED) return sk->pmtudisc == IP_PMTUDISC_DONT ? SocketError{} : SocketError{EMSGSIZE, true};
   const IcmpErr e = icmp_err_convert(code);
   return {e.error, e.fatal};
 }

@@ -45,8 +45,10 @@ IpTx header_fields(Udp& udp, udp_sock* sk, const dst_entry& dst, const Endpoint4
   if (dst.is_multicast && !tx.ttl) tx.ttl = 1;
   const bool fits = length + sizeof(iphdr) <= dst.mtu;
   tx.dont_fragment = sk->pmtudisc >= IP_PMTUDISC_DO || (sk->pmtudisc == IP_PMTUDISC_WANT && fits);
-  if (sk->skc_state == TCP_ESTABLISHED) tx.id = ++sk->inet_id;
-  else tx.id = udp.ip().ip_select_ident(e.saddr, e.daddr, tx.protocol);
+  if (sk->skc_state == TCP_ESTABLISHED)
+    tx.id = ++sk->inet_id;
+  else
+    tx.id = udp.ip().ip_select_ident(e.saddr, e.daddr, tx.protocol);
   return tx;
 }
 

@@ -1,5 +1,6 @@
-// Which socket a datagram is for (RFC 1122 section 4.1.3.5): a connected socket whose four addresses match, else one bound to the destination address
-// and port, else one bound to the port alone. Each is one hash lookup. Among several equally good ones (SO_REUSEADDR) the youngest gets it.
+// Which socket a datagram is for (RFC 1122 section 4.1.3.5): a connected socket whose four addresses match, else one
+// bound to the destination address and port, else one bound to the port alone. Each is one hash lookup. Among several
+// equally good ones (SO_REUSEADDR) the youngest gets it.
 #pragma once
 #include <unordered_map>
 #include <unordered_set>
@@ -11,7 +12,7 @@ namespace glass {
 
 class UdpTable {
  public:
-  std::unordered_set<udp_sock*> all;               // bound or not
+  std::unordered_set<udp_sock*> all;  // bound or not
 
   // A socket is entered under its addresses and has to be taken out before they change.
   void insert(udp_sock*);
@@ -26,8 +27,8 @@ class UdpTable {
 
  private:
   struct Key {
-    IpAddress local, remote;                       // unspecified: any, in its all-zero form
-    uint32_t ports;                                // local << 16 | remote
+    IpAddress local, remote;  // unspecified: any, in its all-zero form
+    uint32_t ports;           // local << 16 | remote
     bool operator==(const Key&) const = default;
   };
   struct KeyHash {
@@ -35,7 +36,7 @@ class UdpTable {
       return hash_mix(hash_mix(k.ports, k.local.low() ^ k.local.high()), k.remote.low() ^ k.remote.high());
     }
   };
-  using Row = std::vector<udp_sock*>;              // oldest first
+  using Row = std::vector<udp_sock*>;  // oldest first
   static Key bound_key(const udp_sock*);
   static Key connected_key(const udp_sock*);
   udp_sock* find(const Key&) const;

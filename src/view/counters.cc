@@ -60,7 +60,7 @@ CounterSnapshot counters_from_json(const Json& j) {
   CounterSnapshot out;
   if (!j.is_object()) return out;
   for (const auto& [key, value] : j.items())
-    if (value.is_number_unsigned()) out.push_back({key, value.get<uint64_t>()});
+    if (value.is_number_integer()) out.push_back({key, number_field(j, key.c_str())});
   return out;
 }
 

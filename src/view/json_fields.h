@@ -17,7 +17,8 @@ inline std::string text_field(const Json& j, const char* key) {
 
 inline uint64_t number_field(const Json& j, const char* key) {
   const auto at = j.is_object() ? j.find(key) : j.end();
-  return j.is_object() && at != j.end() && at->is_number_unsigned() ? at->get<uint64_t>() : 0;
+  if (!j.is_object() || at == j.end() || !at->is_number_integer()) return 0;
+  return at->is_number_unsigned() || at->get<int64_t>() >= 0 ? at->get<uint64_t>() : 0;
 }
 
 inline bool bool_field(const Json& j, const char* key) {
