@@ -96,12 +96,21 @@ void expect_received(Spawned<Result<void>>& job, const End& end, const std::vect
   EXPECT_TRUE(end.theirs == sent) << "the " << who << " got other bytes than were sent";
 }
 
+// With every third round trip lost, time-outs grow long enough for the default 924 seconds without an answer to be too few.
+void be_patient(Stack& host) {
+  Sysctl& sysctl = host.ns().sysctl;
+  sysctl.tcp_syn_retries = sysctl.tcp_synack_retries = 20;
+  sysctl.tcp_retries2 = 100;
+}
+
 // The digest of the run.
 uint64_t run_exchange(uint64_t seed) {
   World world({.seed = seed, .record = Recording::digest});
   Stack& a = world.add_host("a");
   Stack& b = world.add_host("b");
   world.connect(a, "10.0.0.1/24", b, "10.0.0.2/24", {.netem = kImpairment});
+  be_patient(a);
+  be_patient(b);
   End end_a{.mine = content(2 * seed)}, end_b{.mine = content(2 * seed + 1)};
   auto job_b = spawn(world, server(b, world, end_b));
   auto job_a = spawn(world, client(a, world, end_a));

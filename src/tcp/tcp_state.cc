@@ -100,10 +100,9 @@ void process_data(tcp_sock* tp, Skb skb) {
     tcp_reset(tp);
     return kfree_skb_reason(std::move(skb), DROP(TCP_ABORT_ON_DATA));
   }
-  if (in_state(tp, bit(CLOSE_WAIT) | bit(CLOSING) | bit(LAST_ACK))) {
-    if (!before(cb.seq, tp->rcv_nxt)) return kfree_skb_reason(std::move(skb), DROP(TCP_CLOSE));   // after the peer's FIN nothing new can come
-  }
-  tcp_data_queue(tp, std::move(skb));
+  const bool after_fin = in_state(tp, bit(CLOSE_WAIT) | bit(CLOSING) | bit(LAST_ACK)) && !before(cb.seq, tp->rcv_nxt);
+  if (after_fin && cb.end_seq != cb.seq) kfree_skb_reason(std::move(skb), DROP(TCP_CLOSE));   // nothing new can come after the peer's FIN
+  else tcp_data_queue(tp, std::move(skb));
   tcp_data_snd_check(tp);
   tcp_ack_snd_check(tp);
 }
