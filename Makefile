@@ -37,8 +37,9 @@ asan: setup  ## the tests under AddressSanitizer and UBSan only
 tsan: setup  ## the tests under ThreadSanitizer only
 	@scripts/test tsan
 
-bench: setup-tools build/release/all-built  ## every benchmark program (BENCH_ARGS=--benchmark_filter=...)
-	@scripts/each build/release/bench "benchmark" $(BENCH_ARGS)
+bench: setup build/release/build.ninja  ## Glasstack beside lwIP: a table, and build/bench.json (BENCH_ARGS=--help)
+	@cmake --build build/release --target bench/all
+	@bench/run.py $(BENCH_ARGS)
 
 fuzz: setup-tools build/fuzz/build.ninja  ## every fuzz target for FUZZ_SECONDS (60) each
 	@cmake --build build/fuzz --target fuzz/all

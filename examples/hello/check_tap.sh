@@ -11,7 +11,7 @@ fail() { echo "check_tap: $1" >&2; exit 1; }
 ask_stack() {
   for _ in $(seq 100); do
     if exec 3<>/dev/tcp/10.0.0.2/3490; then timeout 10 cat <&3; return; fi 2>/dev/null
-    read -rt 0.1 <> <(:) || true
+    sleep 0.1
   done
   return 1
 }
@@ -28,7 +28,7 @@ client, _ = listener.accept()
 client.sendall(b"Hello, world!\n")' & kernel=$!
 for _ in $(seq 100); do
   grep -q ':0DA2 .* 0A ' /proc/net/tcp && break   # port 3490, listening
-  read -rt 0.1 <> <(:) || true
+  sleep 0.1
 done
 said=$(timeout 30 "$hello_tap" client tap0) || fail "the stack's client ended with an error"
 grep -q "received '$greeting'" <<<"$said" || fail "the stack's client printed '$said'"

@@ -96,7 +96,8 @@ void expect_received(Spawned<Result<void>>& job, const End& end, const std::vect
   EXPECT_TRUE(end.theirs == sent) << "the " << who << " got other bytes than were sent";
 }
 
-// With every third round trip lost, time-outs grow long enough for the default 924 seconds without an answer to be too few.
+// With every third round trip lost, time-outs grow long enough for the default 924 seconds without an answer to be too
+// few.
 void be_patient(Stack& host) {
   Sysctl& sysctl = host.ns().sysctl;
   sysctl.tcp_syn_retries = sysctl.tcp_synack_retries = 20;

@@ -13,7 +13,7 @@ struct SkbTreeTraits {
   using const_node_ptr = const sk_buff*;
   using color = uint8_t;
   static sk_buff* of(rb_node* n) { return reinterpret_cast<sk_buff*>(n); }   // rb is the first member
-  static rb_node* as(sk_buff* s) { return &s->rb; }
+  static rb_node* as(sk_buff* s) { return reinterpret_cast<rb_node*>(s); }        // null stays null
   static node_ptr get_parent(const_node_ptr n) { return of(n->rb.parent); }
   static void set_parent(node_ptr n, node_ptr p) { n->rb.parent = as(p); }
   static node_ptr get_left(const_node_ptr n) { return of(n->rb.left); }

@@ -129,7 +129,7 @@ void tcp_rtx_synack(Tcp& tcp, request_sock* req) {
   if (l->rx_opt.user_mss) advmss = std::min<uint32_t>(advmss, l->rx_opt.user_mss);
   uint8_t options[MAX_TCP_OPTION_SPACE];
   const uint32_t size = static_cast<uint32_t>(sizeof(tcphdr)) + synack_options(options, req, advmss);
-  Skb skb = alloc_skb(n.pool, n.trace, size, 64);
+  Skb skb = alloc_skb(n.pool, n.trace, size, 64 + static_cast<uint32_t>(req->ireq_opt.size()));
   auto* th = reinterpret_cast<tcphdr*>(skb_put(skb, size));
   std::memset(th, 0, sizeof *th);
   std::memcpy(th + 1, options, size - sizeof(tcphdr));
@@ -151,7 +151,7 @@ void tcp_rtx_synack(Tcp& tcp, request_sock* req) {
     n.trace.count(Mib::TcpRetransSegs);
     n.trace.count(Mib::TcpExtTCPSynRetrans);
   }
-  (void)tcp.ip().ip_queue_xmit(std::move(skb), *dst, req->skc_rcv_saddr, req->skc_daddr, {.tos = req->tos, .protocol = IPPROTO_TCP});
+  (void)tcp.ip().ip_queue_xmit(std::move(skb), *dst, req->skc_rcv_saddr, req->skc_daddr, {.tos = req->tos, .protocol = IPPROTO_TCP, .options = req->ireq_opt});
 }
 
 void tcp_init_transfer(tcp_sock* tp) {
@@ -238,6 +238,7 @@ Result<void> Tcp::connect(sock* sk, const SocketAddress& remote) {
   tcp_set_state(tp, tcp_state::SYN_SENT);
   hashinfo().insert(tp);
   tp->write_seq = secure_tcp_seq(net_, *tp);
+  tp->inet_id = static_cast<uint16_t>(net_.rng.next_u32());
   tp->tsoffset = secure_tcp_ts_off(net_, tp->skc_rcv_saddr, tp->skc_daddr);
   if (Result<void> started = tcp_connect_start(tp); !started) {
     tcp_done(tp);

@@ -11,7 +11,7 @@ bool tcp_accept_queue_full(const tcp_sock* l) { return l->sk_ack_backlog > l->sk
 
 namespace {
 
-bool syn_queue_full(const tcp_sock* l) { return l->qlen >= l->sk_max_ack_backlog; }
+bool syn_queue_full(const tcp_sock* l) { return l->qlen > l->sk_max_ack_backlog; }
 
 // Linux keeps the last quarter of tcp_max_syn_backlog for proven peers when there are no cookies to fall back on.
 bool syn_backlog_reserved(const tcp_sock* l) {
@@ -54,6 +54,8 @@ request_sock* reqsk_alloc(tcp_sock* l, const Skb& skb, Seq isn_from_timewait, bo
   req->rcv_nxt = req->rcv_isn + 1;
   req->snt_isn = has_isn ? isn_from_timewait : secure_tcp_seq(tcp.ns(), *req);
   req->tos = l->sk_tos;
+  uint8_t echo[40];
+  if (const size_t n = tcp.ip().ip_options_echo(skb, echo)) [[unlikely]] req->ireq_opt.assign(echo, echo + n);
   init_options(req, l, skb);
   if (req->tstamp_ok) req->ts_off = secure_tcp_ts_off(tcp.ns(), req->skc_rcv_saddr, req->skc_daddr);
   return req;
@@ -79,7 +81,10 @@ void reqsk_timer_handler(timer_list* t) {
 
 void tcp_v4_conn_request(tcp_sock* l, Skb skb) {
   PROBE(net_of(l).trace, skb);
-  if (!l->tcp().ip().is_local(ip_daddr(*skb))) return kfree_skb_reason(std::move(skb), DROP(IP_INVALID_DEST));
+  if (!l->tcp().ip().is_local(ip_daddr(*skb))) {
+    count(l, Mib::TcpExtListenDrops);
+    return kfree_skb_reason(std::move(skb), DROP(IP_INVALID_DEST));
+  }
   if (syn_queue_full(l) || syn_backlog_reserved(l)) {
     count(l, Mib::TcpExtTCPReqQFullDrop);
     count(l, Mib::TcpExtListenDrops);

@@ -99,6 +99,8 @@ void child_options(tcp_sock* c, const request_sock* req) {
     c->tcp_header_len = sizeof(tcphdr) + TCPOLEN_TSTAMP_ALIGNED;
   }
   c->tsoffset = req->ts_off;
+  c->inet_opt = req->ireq_opt;
+  c->icsk_ext_hdr_len = static_cast<uint16_t>(c->inet_opt.size());
 }
 
 void child_sequence(tcp_sock* c, const request_sock* req) {
@@ -155,6 +157,7 @@ tcp_sock* tcp_v4_syn_recv_sock(Tcp& tcp, request_sock* req) {
   c->icsk_ack.rcv_mss = static_cast<uint16_t>(std::min<uint32_t>(c->mss_cache, 536));
   c->icsk_ack.lrcvtime = now_of(c);
   c->skc_state = tcp_state::SYN_RECV;
+  c->inet_id = static_cast<uint16_t>(tcp.ns().rng.next_u32());
   // RFC 6298 section 5.7's sample comes from the SYN-ACK, unless it was sent more than once.
   if (!req->num_retrans) c->retrans_stamp = req->snt_synack;
   count(c, Mib::TcpPassiveOpens);

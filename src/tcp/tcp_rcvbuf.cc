@@ -85,6 +85,10 @@ void tcp_init_buffer_space(tcp_sock* tp) {
   const auto max_win = static_cast<uint32_t>(tcp_full_space(tp));
   tp->rcvq_space = {tp->copied_seq, std::min({tp->rcv_wnd, TCP_INIT_CWND * tp->advmss}), now_of(tp)};
   if (tp->window_clamp >= max_win) tp->window_clamp = max_win;
+  // One segment is held in reserve, so that the window never promises the last of the buffer.
+  const uint32_t least = 2u * tp->advmss;
+  if (net_of(tp).sysctl.tcp_app_win && tp->window_clamp > least && tp->window_clamp + tp->advmss > max_win)
+    tp->window_clamp = std::max(least, max_win - tp->advmss);
   tp->rcv_ssthresh = std::min(tp->rcv_ssthresh, tp->window_clamp);
 }
 

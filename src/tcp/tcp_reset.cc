@@ -16,7 +16,9 @@ void send_unicast_reply(Tcp& tcp, const Skb& in, tcphdr header, std::span<const 
   Result<dst_entry*> dst = tcp.ip().route_output(daddr, saddr);
   if (!dst) return;
   const auto size = static_cast<uint32_t>(sizeof(tcphdr) + options.size());
-  Skb skb = alloc_skb(tcp.ns().pool, tcp.ns().trace, size, 64);
+  uint8_t echo[40];
+  const std::span ip_options(echo, tcp.ip().ip_options_echo(in, echo));
+  Skb skb = alloc_skb(tcp.ns().pool, tcp.ns().trace, size, 64 + static_cast<uint32_t>(ip_options.size()));
   header.source = tcp_hdr(*in).dest;
   header.dest = tcp_hdr(*in).source;
   header.set_doff(size);
@@ -29,7 +31,7 @@ void send_unicast_reply(Tcp& tcp, const Skb& in, tcphdr header, std::span<const 
   skb->csum_start = skb->transport_header;
   skb->csum_offset = offsetof(tcphdr, check);
   tcp.ns().trace.count(Mib::TcpOutSegs);
-  (void)tcp.ip().ip_queue_xmit(std::move(skb), *dst, saddr, daddr, {.tos = tos, .protocol = IPPROTO_TCP});
+  (void)tcp.ip().ip_queue_xmit(std::move(skb), *dst, saddr, daddr, {.tos = tos, .protocol = IPPROTO_TCP, .options = ip_options});
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 // stands together; what only connections with loss, options or timers need follows. Sequence variables are RFC 9293 section 3.3.1's.
 #pragma once
 #include <cstddef>
+#include <vector>
 
 #include "base/seq.h"
 #include "base/timer_wheel.h"
@@ -97,6 +98,7 @@ struct tcp_sock : sock {
   struct { uint32_t rtt_us = 0; Seq seq; Instant time{}; } rcv_rtt_est;
   uint16_t advmss = 1460;
   uint16_t icsk_ext_hdr_len = 0; // IP option bytes
+  uint16_t inet_id = 0;          // IP id of the next packet
   uint32_t icsk_pmtu = 1500;
 
   // --- timers: one wheel entry, three deadlines (see tcp_timer.h)
@@ -140,6 +142,7 @@ struct tcp_sock : sock {
   uint64_t bytes_acked = 0, bytes_received = 0, bytes_sent = 0, bytes_retrans = 0;
   uint32_t min_rtt_us = ~0u;
 
+  std::vector<uint8_t> inet_opt; // IP options of every segment: those of the peer's SYN, answered
   sock* next_bound = nullptr;    // chain of the port table
 };
 
@@ -160,6 +163,7 @@ struct request_sock : sock_common {
   uint32_t ts_recent = 0, ts_off = 0;
   uint32_t rsk_rcv_wnd = 0, window_clamp = 0;
   Instant snt_synack{}, last_oow_ack_time{};
+  std::vector<uint8_t> ireq_opt;        // IP options of the answer
   uint16_t mss = 536;
   uint8_t snd_wscale = 0, rcv_wscale = 0, num_timeout = 0, num_retrans = 0, tos = 0;
   bool tstamp_ok = false, sack_ok = false, wscale_ok = false, acked = false;

@@ -108,14 +108,16 @@ Result<void> send(tcp_sock* tp, Skb skb, uint16_t flags, uint32_t pcount) {
     kfree_skb_reason(std::move(skb), DROP(IP_OUTNOROUTES));
     return Err(EHOSTUNREACH);
   }
+  const uint16_t id = tp->inet_id;
+  tp->inet_id = static_cast<uint16_t>(id + pcount);
   return tp->tcp().ip().ip_queue_xmit(std::move(skb), dst, tp->skc_rcv_saddr, tp->skc_daddr,
-                                      {.tos = tp->sk_tos, .ttl = tp->sk_ttl, .dont_fragment = true, .protocol = IPPROTO_TCP});
+                                      {.tos = tp->sk_tos, .ttl = tp->sk_ttl, .dont_fragment = true, .protocol = IPPROTO_TCP, .id = id, .options = tp->inet_opt});
 }
 
 // The data part of what is sent: short linear data is copied, fragments are shared.
 Skb share_data(const tcp_sock* tp, const sk_buff& from, uint32_t header) {
   net& n = net_of(tp);
-  Skb skb = alloc_skb(n.pool, n.trace, header + from.headlen(), 64);
+  Skb skb = alloc_skb(n.pool, n.trace, header + from.headlen(), 64u + tp->icsk_ext_hdr_len);
   skb->data += header;
   if (from.headlen()) std::memcpy(skb_put(skb, from.headlen()), from.data, from.headlen());
   for (unsigned i = 0; i < from.nr_frags; ++i) {
@@ -167,7 +169,7 @@ Result<void> __tcp_transmit_skb(tcp_sock* tp, Seq seq, uint16_t flags) {
   net& n = net_of(tp);
   const OutOptions o = established_options(tp);
   const uint32_t header = static_cast<uint32_t>(sizeof(tcphdr)) + o.size;
-  Skb skb = alloc_skb(n.pool, n.trace, header, 64);
+  Skb skb = alloc_skb(n.pool, n.trace, header, 64u + tp->icsk_ext_hdr_len);
   skb->data += header;
   PROBE(n.trace, skb);
   push_header(tp, skb, seq, flags, o);

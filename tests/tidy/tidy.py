@@ -27,6 +27,7 @@ ROOM_ORDER = [
     ["udp", "tcp"],
     ["socket"],
     ["stack"],
+    ["async"],
     ["runtime", "sim"],
     ["view"],
     ["cli"],
