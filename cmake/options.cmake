@@ -10,6 +10,9 @@ option(GLASS_STRICT_SKB "abort when an skb handle goes out of scope without an e
 add_compile_options(-Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -fno-strict-aliasing
   -Wno-invalid-offsetof   # owners are found from an embedded timer by its offset, as in Linux
   "-fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=")   # places name files of the tree, not of the machine
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  add_compile_options(-Wno-deprecated-declarations)   # inside libstdc++'s own stable_sort
+endif()
 if(GLASS_SANITIZE)
   add_compile_options(-fsanitize=${GLASS_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${GLASS_SANITIZE})

@@ -151,7 +151,8 @@ uint32_t sum_any(uint8_t* to, const void* data, size_t size, uint32_t sum) {
 }  // namespace
 
 uint32_t csum_partial(const void* data, size_t size, uint32_t sum) {
-  return sum_any<false>(nullptr, data, size, sum);
+  // Nothing is written, but offsets are taken of the place to write to: it must not be null.
+  return sum_any<false>(const_cast<uint8_t*>(static_cast<const uint8_t*>(data)), data, size, sum);
 }
 
 uint32_t csum_and_copy(void* destination, const void* source, size_t size, uint32_t sum) {

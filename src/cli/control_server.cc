@@ -63,6 +63,8 @@ std::expected<std::unique_ptr<ControlServer>, std::string> ControlServer::open(c
   return server;
 }
 
+ControlServer::ControlServer(Stack& stack, EventLoop& loop) : stack_(stack), loop_(loop) {}
+
 std::expected<void, std::string> ControlServer::listen_at(const std::string& path) {
   const auto fail = [&] { return Error(fmt::format("cannot listen on {}: {}; choose another with --control", path, std::strerror(errno))); };
   sockaddr_un address{};

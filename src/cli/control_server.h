@@ -42,7 +42,7 @@ class ControlServer final : public TraceSink {
     ControlServer& server_;
   };
 
-  ControlServer(Stack& stack, EventLoop& loop) : stack_(stack), loop_(loop) {}
+  ControlServer(Stack&, EventLoop&);
   std::expected<void, std::string> listen_at(const std::string& path);
   void accept_clients();
   void read_from(int fd);

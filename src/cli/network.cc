@@ -9,7 +9,6 @@
 #include <array>
 #include <chrono>
 #include <cstring>
-#include <random>
 
 namespace glass {
 
@@ -30,11 +29,6 @@ std::string kernel_device_with(const IpAddress& address) {
   }
   freeifaddrs(list);
   return found;
-}
-
-uint64_t random_seed() {
-  std::random_device entropy;
-  return uint64_t{entropy()} << 32 | entropy();
 }
 
 Duration time_since_1970() { return std::chrono::system_clock::now().time_since_epoch(); }

@@ -55,7 +55,7 @@ class Stack {
   Instant now() const { return net_.now; }
   // Sets the time for what follows; runs nothing.
   void advance(Instant now);
-  // Sets the time and runs what is due: timers, then received packets, then queued transmissions, within Linux's budgets.
+  // Sets the time and runs what is due: received packets, then timers, then queued transmissions, within Linux's budgets.
   // True if work is left: call again.
   bool poll(Instant now);
   // When poll() has something to do without further input: now() if work is pending; kNever if nothing is armed. May be early, never late.

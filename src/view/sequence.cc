@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <tuple>
 
 #include "wire/format_packet.h"
@@ -51,16 +52,29 @@ class FirstSequenceNumbers {
   std::map<Key, Seq> first_;
 };
 
-// The line without what every line would repeat: addresses, ports and timestamps.
+// The options without padding and without the values of timestamps; a later segment's timestamps go without saying.
+std::string short_options(std::string_view options, bool syn) {
+  std::string out;
+  while (!options.empty()) {
+    const size_t end = std::min(options.find(','), options.size());
+    std::string_view option = options.substr(0, end);
+    options.remove_prefix(std::min(end + 1, options.size()));
+    if (option.starts_with("TS ")) option = syn ? "TS" : "";
+    if (option == "nop" || option.empty()) continue;
+    out += out.empty() ? "" : ",";
+    out += option;
+  }
+  return out.empty() ? "" : " <" + out + ">";
+}
+
+// The packet's line without what every line would repeat: addresses, ports and timestamps.
 std::string label_of(const SequenceEvent& e, const SeqBase& base) {
   std::string text = format_packet(e.packet, base);
   if (const auto s = tcp_of(e.packet)) {
     if (const size_t at = text.find(" TCP "); at != std::string::npos) text.erase(0, at + 5);
     const size_t open = text.find(" <"), close = text.find('>', open == std::string::npos ? 0 : open);
-    if (open != std::string::npos && close != std::string::npos && !s->tcp->syn()) {
-      const bool sack = text.substr(open, close - open).find("sack") != std::string::npos;
-      if (!sack) text.erase(open, close - open + 1);
-    }
+    if (open != std::string::npos && close != std::string::npos)
+      text.replace(open, close - open + 1, short_options(std::string_view(text).substr(open + 2, close - open - 2), s->tcp->syn()));
   }
   if (e.duplicate) text += " (duplicated on the way)";
   return text;
@@ -81,10 +95,10 @@ std::string arrow(const SequenceEvent& e, const std::string& label, size_t width
 }
 
 std::string line_of(const SequenceEvent& e, const std::string& label, const SequenceOptions& o, const Style& style) {
-  const auto time = [&](std::optional<Instant> t) { return t ? format_milliseconds(*t - o.start) : std::string(); };
+  const auto stamp = [&](std::optional<Instant> t) { return t ? format_milliseconds(*t - o.start) : std::string(); };
   const std::optional<Instant> left = e.from_left ? e.sent : e.arrived, right = e.from_left ? e.arrived : e.sent;
   const std::string shaft = arrow(e, label, o.width);
-  std::string out = fmt::format("{:>13} |{}| {:>13}", time(left), e.arrived ? shaft : style.red(shaft), time(right));
+  std::string out = fmt::format("{:>13} |{}| {:>13}", stamp(left), e.arrived ? shaft : style.red(shaft), stamp(right));
   if (!e.drop.empty()) out += "  " + style.red("✗ " + e.drop);
   out.erase(out.find_last_not_of(' ') + 1);
   return out + "\n";
@@ -92,32 +106,46 @@ std::string line_of(const SequenceEvent& e, const std::string& label, const Sequ
 
 }  // namespace
 
-std::string sequence_diagram(std::span<const SequenceEvent> events, const SequenceOptions& o, const Style& style) {
-  std::vector<const SequenceEvent*> sorted;
-  for (const SequenceEvent& e : events) sorted.push_back(&e);
-  std::ranges::stable_sort(sorted, [](auto* a, auto* b) { return a->sent < b->sent; });
-
+std::vector<std::string> sequence_labels(std::span<const SequenceEvent> events) {
   FirstSequenceNumbers first;
   std::vector<std::string> labels;
-  for (const SequenceEvent* e : sorted) labels.push_back(label_of(*e, first.see(e->packet)));
-  SequenceOptions options = o;
-  for (const std::string& label : labels) options.width = std::max(options.width, display_width(label) + 16);
+  for (const SequenceEvent& e : events) labels.push_back(label_of(e, first.see(e.packet)));
+  return labels;
+}
 
+namespace {
+
+std::string heading(const SequenceOptions& o) {
   const size_t left_margin = 14 - std::min<size_t>(14, display_width(o.left) / 2);
-  const std::string heading = std::string(left_margin, ' ') + o.left;
-  const size_t right_at = 15 + options.width - std::min(options.width, display_width(o.right) / 2);
-  const std::string blanks(right_at > heading.size() ? right_at - heading.size() : 1, ' ');
-  std::string out = style.bold(heading + blanks + o.right) + "\n";
+  const std::string left = std::string(left_margin, ' ') + o.left;
+  const size_t right_at = 15 + o.width - std::min(o.width, display_width(o.right) / 2);
+  return left + std::string(right_at > left.size() ? right_at - left.size() : 1, ' ') + o.right;
+}
 
-  const size_t shown = o.max_events && sorted.size() > o.max_events ? o.max_events : sorted.size();
-  const size_t head = shown == sorted.size() ? shown : (shown + 1) / 2, tail = shown - head;
-  for (size_t i = 0; i < sorted.size(); ++i) {
-    if (i == head && shown != sorted.size()) {
-      i = sorted.size() - tail;
-      out += fmt::format("{:>13} : {} more packets\n", "", sorted.size() - shown);
-      if (i == sorted.size()) break;
+bool is_shown(size_t event, const SequenceOptions& o) { return o.only.empty() || std::ranges::binary_search(o.only, event); }
+
+}  // namespace
+
+std::string sequence_diagram(std::span<const SequenceEvent> events, const SequenceOptions& o, const Style& style) {
+  const std::vector<std::string> labels = sequence_labels(events);
+  std::vector<size_t> order(events.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::stable_sort(order, {}, [&](size_t i) { return events[i].sent; });
+  SequenceOptions options = o;
+  for (size_t i : order)
+    if (is_shown(i, o)) options.width = std::max(options.width, display_width(labels[i]) + 13);
+
+  std::string out = style.bold(heading(options)) + "\n";
+  size_t left_out = 0;
+  for (size_t i : order) {
+    if (!is_shown(i, o)) {
+      ++left_out;
+      continue;
     }
-    out += line_of(*sorted[i], labels[i], options, style);
+    const bool first = out.find('\n') + 1 == out.size();
+    if (left_out && !first) out += fmt::format("{:>13} : {} more\n", "", left_out);
+    left_out = 0;
+    out += line_of(events[i], labels[i], options, style);
   }
   return out;
 }

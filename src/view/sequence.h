@@ -30,8 +30,11 @@ struct SequenceOptions {
   std::string left = "left", right = "right";   // headings
   Instant start{};                              // time zero
   size_t width = 72;                            // between the two life lines
-  size_t max_events = 0;                        // 0: all; otherwise the middle is left out
+  std::vector<size_t> only;                     // places in the events, rising; what lies between is counted. Empty: all
 };
+
+// What each packet is, as the diagram says it: "P. seq 1:15 ack 1 win 502 len 14". In the order given, which has to be that of sending.
+std::vector<std::string> sequence_labels(std::span<const SequenceEvent>);
 
 std::string sequence_diagram(std::span<const SequenceEvent>, const SequenceOptions&, const Style& = {});
 

@@ -29,8 +29,8 @@ std::vector<uint8_t> segment(bool from_a, uint16_t flags, uint32_t seq, uint32_t
   return bytes;
 }
 
-std::string diagram(const std::vector<SequenceEvent>& events, size_t max_events = 0) {
-  return sequence_diagram(events, {.left = "client", .right = "server", .start = Instant(1s), .width = 60, .max_events = max_events});
+std::string diagram(const std::vector<SequenceEvent>& events, std::vector<size_t> only = {}) {
+  return sequence_diagram(events, {.left = "client", .right = "server", .start = Instant(1s), .width = 60, .only = std::move(only)});
 }
 
 TEST(Sequence, HandshakeWithRelativeNumbers) {
@@ -71,14 +71,33 @@ TEST(Sequence, EveryLineIsAsWide) {
   }
 }
 
-TEST(Sequence, SortsByTimeAndLeavesOutTheMiddle) {
+TEST(Sequence, SortsByTime) {
+  const auto packet = segment(true, TCPHDR_ACK, 1000, 1);
+  const std::string text = diagram({{Instant(1009ms), Instant(2s), true, packet, "", false}, {Instant(1s), Instant(2s), true, packet, "", false}});
+  EXPECT_LT(text.find(" 0.000 ms"), text.find(" 9.000 ms"));
+}
+
+TEST(Sequence, ShowsOnlyWhatIsAskedForAndCountsTheRest) {
   std::vector<SequenceEvent> events;
   for (uint32_t i = 0; i < 10; ++i)
-    events.push_back({Instant(1s + (9 - i) * 1ms), Instant(2s), true, segment(true, TCPHDR_ACK, 1000 + (9 - i), 1), "", false});
-  const std::string text = diagram(events, 4);
-  EXPECT_EQ(std::ranges::count(text, '\n'), 1 + 4 + 1);
-  EXPECT_NE(text.find(": 6 more packets\n"), std::string::npos) << text;
-  EXPECT_LT(text.find("0.000 ms"), text.find("9.000 ms"));
+    events.push_back({Instant(1s + i * 1ms), Instant(2s), true, segment(true, TCPHDR_ACK, 1000 + i, 1), "", false});
+  const std::string text = diagram(events, {2, 3, 7});
+  EXPECT_EQ(std::ranges::count(text, '\n'), 1 + 2 + 1 + 1) << text;
+  EXPECT_NE(text.find(": 3 more\n"), std::string::npos) << text;
+  EXPECT_NE(text.find(" seq 3 "), std::string::npos) << "numbers count from what is not shown: " << text;
+}
+
+TEST(Sequence, OptionsThatTellSomethingAreKept) {
+  std::vector<uint8_t> bytes;
+  const TcpHeader syn{.source_port = 1,
+                      .destination_port = 2,
+                      .flags = TCPHDR_SYN,
+                      .options = {.mss = 1460, .wscale = 7, .sack_permitted = true, .timestamps = TcpTimestamps{1, 2}}};
+  Ipv4Header ip{.protocol = static_cast<uint8_t>(IpProto::TCP), .source = kA, .destination = kB};
+  ip.total_length = static_cast<uint16_t>(ip.size() + syn.size());
+  ASSERT_TRUE(append(ip, bytes) && append(syn, bytes));
+  EXPECT_EQ(sequence_labels(std::vector<SequenceEvent>{{Instant(1s), std::nullopt, true, bytes, "", false}}),
+            std::vector<std::string>{"S seq 0 win 0 <mss 1460,sackOK,TS,wscale 7> len 0"});
 }
 
 TEST(Sequence, TakesAnyBytes) {
