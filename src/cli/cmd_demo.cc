@@ -137,10 +137,10 @@ class Demo {
   std::string drop_list(const Style&) const;
   std::string counter_table(const Style&) const;
 
+  LinkRecorder record_;     // before the world, whose queues write to it
   World world_;
   Stack& client_;
   Stack& server_;
-  LinkRecorder record_;
   Instant start_, hello_end_;
   Duration transfer_time_{};
   size_t hello_frames_ = 0;

@@ -2,10 +2,11 @@
 // it was dropped.
 //
 //   LinkRecorder record;
-//   record.join(client, link.a, server, link.b);     // before any packet; the hosts do not die before the recorder is left()
+//   record.join(client, link.a, server, link.b);     // before any packet
 //   ... run the world ...
 //   sequence_diagram(record.events(), ...);   record.write_capture(writer);
 //
+// The recorder outlives the hosts, whose queues write to it; leave() comes before they die.
 // A packet is recorded as it enters the link (so also if the link loses it), cut into what the wire carries, checksum completed.
 #pragma once
 #include <array>

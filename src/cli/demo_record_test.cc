@@ -26,10 +26,10 @@ struct Trial {
     record.leave();
   }
   size_t count(auto&& predicate) const { return static_cast<size_t>(std::ranges::count_if(record.events(), predicate)); }
+  LinkRecorder record;
   World world{{.seed = 5}};
   Stack& a = world.add_host("a");
   Stack& b = world.add_host("b");
-  LinkRecorder record;
 };
 
 bool from_a(const SequenceEvent& e) { return e.from_left; }

@@ -154,11 +154,12 @@ class Serving(unittest.TestCase):
 
     def with_refusals(self, *arguments):
         """The output of a command beside which connections are refused all the time."""
-        command = subprocess.Popen([GLASS, *arguments, "--control", self.control], stdout=subprocess.PIPE, text=True)
-        while command.poll() is None:
-            self.refuse_me()
-            time.sleep(0.05)
-        with command.stdout as out:
+        with tempfile.TemporaryFile("w+") as out:   # no pipe: nobody reads while the refusing goes on
+            command = subprocess.Popen([GLASS, *arguments, "--control", self.control], stdout=out)
+            while command.poll() is None:
+                self.refuse_me()
+                time.sleep(0.05)
+            out.seek(0)
             return out.read()
 
     def test_live_drops_stacks_and_trace(self):

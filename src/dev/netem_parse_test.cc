@@ -108,11 +108,11 @@ TEST(NetemParse, FormatReadsBack) {
   for (uint64_t seed = 1; seed <= 500; ++seed) {
     Rng rng(seed);
     const auto probability = [&rng] { return rng.below(2) ? rng.below(1001) / 1000.0 : 0.0; };
-    const auto time = [&rng] {
+    const auto duration = [&rng] {
       return Duration(rng.below(2) ? int64_t{rng.below(1000)} * 1000000 : int64_t{rng.next_u32()});
     };
-    NetemConfig c{.delay = time() + 1ns,
-                  .jitter = time() + 1ns,
+    NetemConfig c{.delay = duration() + 1ns,
+                  .jitter = duration() + 1ns,
                   .delay_correlation = probability(),
                   .loss = probability(),
                   .duplicate = probability()};

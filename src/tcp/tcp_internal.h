@@ -64,6 +64,7 @@ void tcp_check_req(Tcp&, request_sock*, Skb);                // a segment for a 
 void tcp_v4_conn_request(tcp_sock* listener, Skb);           // a SYN for a listener
 void reqsk_free(Tcp&, request_sock*);
 void inet_csk_reqsk_queue_drop(Tcp&, request_sock*);
+Duration reqsk_timeout(const request_sock*);                 // until the SYN-ACK is sent again
 void tcp_listen_stop(tcp_sock* listener);                    // ends its half-open and unaccepted connections
 bool tcp_accept_queue_full(const tcp_sock* listener);
 

@@ -70,7 +70,7 @@ void tcp_full_socket(tcp_sock* tp, Skb skb) {
 void tcp_v4_rcv(void* ctx, Skb skb) {
   Tcp& tcp = *static_cast<Tcp*>(ctx);
   PROBE(tcp.ns().trace, skb);
-  if (!tcp_header_ok(tcp, skb) || !tcp_checksum_ok(tcp, skb)) return;   // ended there
+  if (!tcp_header_ok(tcp, skb) || !tcp_checksum_ok(tcp, skb)) return;  // keeps nothing: it ended there
   tcp_v4_fill_cb(skb);
 
   const tcphdr& th = tcp_hdr(*skb);

@@ -61,6 +61,16 @@ request_sock* reqsk_alloc(tcp_sock* l, const Skb& skb, Seq isn_from_timewait, bo
   return req;
 }
 
+}  // namespace
+
+Duration reqsk_timeout(const request_sock* req) {
+  const int64_t most_us = req->skc_net->sysctl.tcp_rto_max_ms * 1000;
+  const int doublings = std::min<int>(req->num_timeout, 20);
+  return std::chrono::microseconds(std::min<int64_t>(int64_t{TCP_TIMEOUT_INIT_US} << doublings, most_us));
+}
+
+namespace {
+
 void reqsk_timer_handler(timer_list* t) {
   auto* req = reinterpret_cast<request_sock*>(reinterpret_cast<char*>(t) - offsetof(request_sock, rsk_timer));
   net& n = *req->skc_net;
@@ -73,8 +83,8 @@ void reqsk_timer_handler(timer_list* t) {
   if (req->num_timeout >= (waits_for_data ? l->defer_accept : retries)) return inet_csk_reqsk_queue_drop(tcp, req);
   // An acknowledged request needs no further SYN-ACK until its last chance.
   if (!req->acked || req->num_timeout + 1 >= l->defer_accept) tcp_rtx_synack(tcp, req);
-  const int64_t timeout_us = std::min<int64_t>(int64_t{TCP_TIMEOUT_INIT_US} << ++req->num_timeout, n.sysctl.tcp_rto_max_ms * 1000);
-  n.timers.mod_timer(t, n.now + std::chrono::microseconds(timeout_us));
+  ++req->num_timeout;
+  n.timers.mod_timer(t, n.now + reqsk_timeout(req));
 }
 
 }  // namespace

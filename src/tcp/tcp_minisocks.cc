@@ -80,7 +80,7 @@ Verdict reset_in_window(Tcp& tcp, request_sock* req, const Skb& skb) {
 Verdict synack_again(Tcp& tcp, request_sock* req, const Skb& skb) {
   if (!tcp_oow_rate_limited(tcp.ns(), *skb, Mib::TcpExtTCPACKSkippedSynRecv, req->last_oow_ack_time)) {
     tcp_rtx_synack(tcp, req);
-    tcp.ns().timers.mod_timer(&req->rsk_timer, tcp.ns().now + std::chrono::microseconds(int64_t{TCP_TIMEOUT_INIT_US} << req->num_timeout));
+    tcp.ns().timers.mod_timer(&req->rsk_timer, tcp.ns().now + reqsk_timeout(req));
   }
   return DROP(TCP_REQUEST);
 }

@@ -53,16 +53,22 @@ Result<void> set_between(Field& field, int value, int low, int high) {
   return {};
 }
 
-// The SYN-ACK repeats that fit into `seconds`, with doubling.
+// TCP_DEFER_ACCEPT is kept as the number of SYN-ACKs whose time-outs, doubling from one second, last that long.
+int next_synack_timeout(int seconds) { return std::min(seconds * 2, 120); }
+
 uint8_t secs_to_retrans(int seconds) {
-  uint8_t repeats = 0;
-  for (int total = 1, step = 1; seconds > 0; ++repeats) {
-    if (seconds <= total && repeats) break;
-    step = std::min(step * 2, 120);
+  uint8_t count = seconds > 0 ? 1 : 0;
+  for (int total = 1, step = 1; total < seconds && count < 255; ++count) {
+    step = next_synack_timeout(step);
     total += step;
-    if (repeats == 254) break;
   }
-  return repeats;
+  return count;
+}
+
+int retrans_to_secs(uint8_t count) {
+  int total = 0;
+  for (int step = 1; count; --count, step = next_synack_timeout(step)) total += step;
+  return total;
 }
 
 Result<void> set_keepidle(tcp_sock* tp, int value) {
@@ -115,7 +121,7 @@ Result<int> get_tcp_option(const tcp_sock* tp, int name) {
     case TCP_KEEPCNT: return tp->keepalive_probes ? tp->keepalive_probes : static_cast<int>(s.tcp_keepalive_probes);
     case TCP_SYNCNT: return tp->icsk_syn_retries ? tp->icsk_syn_retries : static_cast<int>(s.tcp_syn_retries);
     case TCP_LINGER2: return tp->linger2 ? tp->linger2 : static_cast<int>(s.tcp_fin_timeout);
-    case TCP_DEFER_ACCEPT: return tp->defer_accept ? (1 << tp->defer_accept) - 1 : 0;
+    case TCP_DEFER_ACCEPT: return retrans_to_secs(tp->defer_accept);
     case TCP_WINDOW_CLAMP: return static_cast<int>(tp->window_clamp);
     case TCP_USER_TIMEOUT: return static_cast<int>(tp->icsk_user_timeout_ms);
     default: return Err(ENOPROTOOPT);

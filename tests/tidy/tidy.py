@@ -74,7 +74,6 @@ COUNTERS = "src/trace/counters.inc"
 
 # Reasons that no DROP(...) names, each with why that is right.
 REASONS_WITHOUT_PLACE = {
-    "NOT_SPECIFIED": "given by the packet handle itself when it goes out of scope without an end",
 }
 
 # (check, path): why this file is excused from this check. An entry that excuses nothing is an error of its own.
