@@ -7,6 +7,10 @@ set(CMAKE_INTERPROCEDURAL_OPTIMIZATION_DEBUG OFF)
 set(GLASS_SANITIZE "" CACHE STRING "sanitizers to build with, e.g. address,undefined")
 option(GLASS_STRICT_SKB "abort when an skb handle goes out of scope without an end" OFF)
 
+# A packet passes some sixty small functions in a dozen files, so inlining across files is worth a tenth of its time. Objects carry both
+# forms: the command and the benchmark are linked from the one, tests quickly from the other (glass_link_fast).
+option(GLASS_LTO "optimise the command and the benchmark across files" OFF)
+
 add_compile_options(-Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -fno-strict-aliasing
   -Wno-invalid-offsetof   # owners are found from an embedded timer by its offset, as in Linux
   "-fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=")   # places name files of the tree, not of the machine

@@ -63,7 +63,7 @@ class Fuzz {
     udp_ = host_.udp_socket(kUdpPort, 1);
     Bytes options;
     if (timestamps_) options = timestamps(tsval_, 0);
-    if (kind & 8) options.insert(options.end(), {1, 1, 4, 2, 1, 3, 3, 7});   // SACK permitted, window scale
+    if (kind & 8) options.insert(options.end(), {1, 1, 4, 2, 1, 3, 3, 7});  // SACK permitted, window scale
     connection_ = std::make_unique<RawConnection>(host_, listener_, kPort, uint16_t{40000}, options);
     sockets_.push_back(connection_->fd);
   }
@@ -180,7 +180,7 @@ class Fuzz {
   }
   void fragment() {
     const uint8_t id = in_.u8() % 4;
-    const uint16_t place = in_.u16();      // more fragments, offset
+    const uint16_t place = in_.u16();  // more fragments, offset
     Bytes packet = ip_packet(in_.u8() & 1 ? 17 : 6, in_.bytes(in_.u8()));
     auto* iph = reinterpret_cast<iphdr*>(packet.data());
     iph->id = id;

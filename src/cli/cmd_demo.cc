@@ -5,8 +5,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "async/spawn.h"
 #include "async/socket.h"
+#include "async/spawn.h"
 #include "cli/command.h"
 #include "cli/demo_record.h"
 #include "sim/world.h"
@@ -58,9 +58,9 @@ Task<void> serve_one(Stack& stack, Executor& executor, uint16_t port, Task<int> 
 }
 
 struct Received {
-  std::string text;        // the first bytes
+  std::string text;  // the first bytes
   uint64_t bytes = 0;
-  bool as_sent = true;     // each byte is byte_at() its position
+  bool as_sent = true;  // each byte is byte_at() its position
   int result = -1;
 };
 
@@ -86,7 +86,8 @@ Task<void> receive_to_end(Stack& stack, Executor& executor, SocketAddress from, 
 
 bool all_closed(const Stack& stack_const) {
   auto& stack = const_cast<Stack&>(stack_const);
-  return std::ranges::all_of(stack.tcp().sockets(), [](const TcpSocketRow& s) { return s.state == "LISTEN" || s.state == "TIME-WAIT"; });
+  return std::ranges::all_of(stack.tcp().sockets(),
+                             [](const TcpSocketRow& s) { return s.state == "LISTEN" || s.state == "TIME-WAIT"; });
 }
 
 class Demo {
@@ -126,10 +127,13 @@ class Demo {
     int served = -1;
     spawn(world_, serve_one(server_, world_, port, talk, served));
     spawn(world_, receive_to_end(client_, world_, {IpAddress::v4(10, 0, 0, 2), port}, received));
-    const bool done = world_.run_until([&] { return served >= 0 && received.result >= 0 && all_closed(client_) && all_closed(server_); }, kLimit);
+    const bool done = world_.run_until(
+        [&] { return served >= 0 && received.result >= 0 && all_closed(client_) && all_closed(server_); }, kLimit);
     if (received.result > 0) throw Failure(fmt::format("the demo's client failed: {}", errno_text(received.result)));
     if (served > 0) throw Failure(fmt::format("the demo's server failed: {}", errno_text(served)));
-    if (!done) throw Failure("the demo did not end within a day of virtual time: does the link of --netem let anything through?");
+    if (!done)
+      throw Failure(
+          "the demo did not end within a day of virtual time: does the link of --netem let anything through?");
   }
   std::string hello_diagram(const Style&) const;
   std::string repair_diagram(const Style&) const;
@@ -137,7 +141,7 @@ class Demo {
   std::string drop_list(const Style&) const;
   std::string counter_table(const Style&) const;
 
-  LinkRecorder record_;     // before the world, whose queues write to it
+  LinkRecorder record_;  // before the world, whose queues write to it
   World world_;
   Stack& client_;
   Stack& server_;
@@ -149,11 +153,15 @@ class Demo {
 
 // --- what it prints
 
-std::string title(std::string_view text, const Style& style) { return style.bold(style.cyan(fmt::format("== {} ==", text))) + "\n"; }
+std::string title(std::string_view text, const Style& style) {
+  return style.bold(style.cyan(fmt::format("== {} ==", text))) + "\n";
+}
 
 std::string Demo::hello_diagram(const Style& style) const {
-  return sequence_diagram(record_.events().first(hello_frames_),
-                          {.left = "client 10.0.0.1", .right = fmt::format("server 10.0.0.2:{}", kHelloPort), .start = start_, .only = {}}, style);
+  return sequence_diagram(
+      record_.events().first(hello_frames_),
+      {.left = "client 10.0.0.1", .right = fmt::format("server 10.0.0.2:{}", kHelloPort), .start = start_, .only = {}},
+      style);
 }
 
 // "seq 1:15": tells which bytes a packet carries; empty for one without data.
@@ -163,9 +171,11 @@ std::string_view data_range(std::string_view label) {
   return range.find(':') == std::string_view::npos ? "" : range;
 }
 
-// Which packets tell how the first lost data segment among frames[from...] was repaired: the loss, some after it, the first
-// ACKs that report the hole, the retransmission, and the ACK of it. Empty: nothing was lost, or it was not sent again.
-std::vector<size_t> repair_story(std::span<const SequenceEvent> frames, const std::vector<std::string>& labels, size_t from) {
+// Which packets tell how the first lost data segment among frames[from...] was repaired: the loss, some after it, the
+// first ACKs that report the hole, the retransmission, and the ACK of it. Empty: nothing was lost, or it was not sent
+// again.
+std::vector<size_t> repair_story(std::span<const SequenceEvent> frames, const std::vector<std::string>& labels,
+                                 size_t from) {
   constexpr size_t kFollowers = 3, kReports = 3;
   size_t lost = from;
   while (lost < frames.size() && (frames[lost].arrived || data_range(labels[lost]).empty())) ++lost;
@@ -177,11 +187,14 @@ std::vector<size_t> repair_story(std::span<const SequenceEvent> frames, const st
   for (size_t i = lost; i < frames.size() && i <= lost + kFollowers; ++i) story.push_back(i);
   size_t again = story.back() + 1, reports = 0;
   for (; again < frames.size() && (!frames[again].arrived || data_range(labels[again]) != range); ++again)
-    if (from_receiver(again) && labels[again].find("<sack") != std::string::npos && reports++ < kReports) story.push_back(again);
+    if (from_receiver(again) && labels[again].find("<sack") != std::string::npos && reports++ < kReports)
+      story.push_back(again);
   if (again == frames.size()) return {};
   story.push_back(again);
   for (size_t i = again + 1; i < frames.size(); ++i) {
-    if (!from_receiver(i) || frames[i].sent < *frames[again].arrived || labels[i].find(still_missing) != std::string::npos) continue;
+    if (!from_receiver(i) || frames[i].sent < *frames[again].arrived ||
+        labels[i].find(still_missing) != std::string::npos)
+      continue;
     story.push_back(i);
     break;
   }
@@ -192,10 +205,12 @@ std::string Demo::repair_diagram(const Style& style) const {
   const auto frames = record_.events();
   std::vector<size_t> story = repair_story(frames, sequence_labels(frames), hello_frames_);
   if (story.empty()) return "no data segment was lost and sent again\n";
-  return sequence_diagram(
-      frames,
-      {.left = "client 10.0.0.1", .right = fmt::format("server 10.0.0.2:{}", kTransferPort), .start = start_, .only = std::move(story)},
-      style);
+  return sequence_diagram(frames,
+                          {.left = "client 10.0.0.1",
+                           .right = fmt::format("server 10.0.0.2:{}", kTransferPort),
+                           .start = start_,
+                           .only = std::move(story)},
+                          style);
 }
 
 // Down through the server that sends, up through the client that receives.
@@ -244,12 +259,14 @@ std::string Demo::text(const Style& style) const {
   std::string out = title("The hello exchange: handshake, data, close", style) + hello_diagram(style);
   out += fmt::format("the client read \"{}\"\n\n", greeting);
   out += title("How the first lost segment of the 10 MB transfer is repaired", style) + repair_diagram(style) + "\n";
-  out += title("The way of the hello segment: down through the server, up through the client", style) + segment_path(style) + "\n";
+  out += title("The way of the hello segment: down through the server, up through the client", style) +
+         segment_path(style) + "\n";
   out += title("Every packet that was dropped, both exchanges", style) + drop_list(style) + "\n";
   out += title("Counters that moved", style) + counter_table(style) + "\n";
   out += title("The transfer", style);
   out += fmt::format("{} arrived {} in {} of virtual time, {}; {} segments were sent again, {} packets dropped\n",
-                     format_bytes(transfer_.bytes), transfer_.as_sent && transfer_.bytes == kTransferBytes ? "as sent" : "DAMAGED",
+                     format_bytes(transfer_.bytes),
+                     transfer_.as_sent && transfer_.bytes == kTransferBytes ? "as sent" : "DAMAGED",
                      format_seconds(transfer_time_), format_rate(transfer_.bytes, transfer_time_),
                      server_.ns().trace.value(Mib::TcpRetransSegs), record_.drops().size());
   return out;
@@ -274,7 +291,8 @@ Json Demo::json() const {
           {"packets", record_.events().size()},
           {"drops", drops},
           {"counters",
-           {{"client", to_json(difference({}, snapshot(client_.trace())))}, {"server", to_json(difference({}, snapshot(server_.trace())))}}}};
+           {{"client", to_json(difference({}, snapshot(client_.trace())))},
+            {"server", to_json(difference({}, snapshot(server_.trace())))}}}};
 }
 
 int demo(Session& session, const DemoOptions& o) {
@@ -291,7 +309,8 @@ int demo(Session& session, const DemoOptions& o) {
     print(demo.json().dump(2) + "\n");
   } else {
     print(demo.text(style_for(1)));
-    print(fmt::format("{} packets, with drops as comments, are in {} (open it with Wireshark)\n", writer->packets(), o.output));
+    print(fmt::format("{} packets, with drops as comments, are in {} (open it with Wireshark)\n", writer->packets(),
+                      o.output));
   }
   return 0;
 }
@@ -299,9 +318,12 @@ int demo(Session& session, const DemoOptions& o) {
 }  // namespace
 
 void add_demo(CLI::App& app, Session& session) {
-  CLI::App* cmd = app.add_subcommand("demo", "two simulated hosts talk over a bad link, and everything is shown; no root needed");
+  CLI::App* cmd =
+      app.add_subcommand("demo", "two simulated hosts talk over a bad link, and everything is shown; no root needed");
   auto o = std::make_shared<DemoOptions>();
-  cmd->add_option("-o,--output", o->output, "capture file to write, with drops as comments")->capture_default_str()->type_name("FILE");
+  cmd->add_option("-o,--output", o->output, "capture file to write, with drops as comments")
+      ->capture_default_str()
+      ->type_name("FILE");
   cmd->add_flag("--json", o->json, "drops, counters and result as JSON");
   add_simulation_options(*cmd, session.link);
   cmd->footer(

@@ -55,7 +55,9 @@ int stacks(ControlClient glass, const DropsOptions& o) {
   }
   const Json reply = glass.ask({{"cmd", "stacks"}});
   if (!bool_field(reply, "tracing"))
-    throw Failure("call stacks are kept only while tracing is on: add --seconds N to switch it on for so long, or run `glass trace` beside");
+    throw Failure(
+        "call stacks are kept only while tracing is on: add --seconds N to switch it on for so long, or run `glass "
+        "trace` beside");
   const auto rows = drop_stack_rows_from_json(array_field(reply, "stacks"));
   print(o.json ? to_json(rows).dump(2) + "\n" : format_drops_by_stack(rows, style_for(1)));
   return 0;
@@ -89,7 +91,9 @@ void add_drops(CLI::App& app, Session& session) {
   cmd->add_flag("--list", o->list, "every place in the program where a packet can end early; needs no running glass");
   cmd->add_flag("--stacks", o->stacks, "by call stack, counted while tracing is on");
   cmd->add_flag("--live", o->live, "print each drop as it happens");
-  cmd->add_option("--seconds", o->seconds, "with --live or --stacks: for so long")->type_name("N")->check(CLI::PositiveNumber);
+  cmd->add_option("--seconds", o->seconds, "with --live or --stacks: for so long")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
   cmd->add_flag("--json", o->json, "as JSON; with --live one object a line");
   add_client_options(*cmd, session.link, o->pid);
   cmd->footer(

@@ -25,7 +25,9 @@ int explain(const ExplainOptions& o) {
   }
   const DropReasonRow* found = look_up_reason(o.reason);
   if (!found)
-    throw Failure(fmt::format("there is no drop reason '{}'; nearest are {}", o.reason, fmt::join(nearest_reasons(o.reason), ", ")), kExitUsage);
+    throw Failure(fmt::format("there is no drop reason '{}'; nearest are {}", o.reason,
+                              fmt::join(nearest_reasons(o.reason), ", ")),
+                  kExitUsage);
   print(o.json ? reason_json(*found, catalogue).dump(2) + "\n" : format_reason(*found, catalogue, style_for(1)));
   return 0;
 }

@@ -19,7 +19,7 @@ namespace {
 
 struct PingOptions {
   std::string host;
-  uint64_t count = 0;      // 0: until stopped
+  uint64_t count = 0;  // 0: until stopped
   double interval = 1, wait = 10;
   uint32_t size = 56;
   bool json = false;
@@ -33,9 +33,10 @@ class Pinger {
   Pinger(Network& network, const IpAddress& to, const PingOptions& o)
       : network_(network), to_(to), o_(o), id_(static_cast<uint16_t>(getpid())), payload_(o.size) {
     std::iota(payload_.begin(), payload_.end(), uint8_t{0});
-    network_.stack().ip().ping_register(id_, [this](const IpAddress& from, uint16_t sequence, uint8_t ttl, std::span<const uint8_t> data) {
-      on_reply(from, sequence, ttl, data.size());
-    });
+    network_.stack().ip().ping_register(
+        id_, [this](const IpAddress& from, uint16_t sequence, uint8_t ttl, std::span<const uint8_t> data) {
+          on_reply(from, sequence, ttl, data.size());
+        });
   }
   ~Pinger() { network_.stack().ip().ping_unregister(id_); }
   Pinger(const Pinger&) = delete;
@@ -51,7 +52,8 @@ class Pinger {
       co_await delay_until(loop, next);
     }
     const Instant give_up = loop.now() + seconds(o_.wait);
-    while (!waiting_.empty() && loop.now() < give_up && error_ == 0) co_await delay(loop, std::min<Duration>(give_up - loop.now(), 1ms));
+    while (!waiting_.empty() && loop.now() < give_up && error_ == 0)
+      co_await delay(loop, std::min<Duration>(give_up - loop.now(), 1ms));
     done_ = true;
   }
 
@@ -97,14 +99,16 @@ class Pinger {
 
 void check(const PingOptions& o) {
   constexpr uint32_t kMost = 65507;
-  if (o.size > kMost) throw Failure(fmt::format("-s {} does not fit in a packet: at most {}", o.size, kMost), kExitUsage);
+  if (o.size > kMost)
+    throw Failure(fmt::format("-s {} does not fit in a packet: at most {}", o.size, kMost), kExitUsage);
   if (!(o.interval >= 0.001) || o.interval > 1e6) throw Failure("-i has to be at least 0.001 seconds", kExitUsage);
   if (!(o.wait >= 0) || o.wait > 1e6) throw Failure("-W has to be 0 or more seconds", kExitUsage);
 }
 
 int ping(Session& session, const PingOptions& o) {
   const auto to = parse_ip(o.host);
-  if (!to || !to->is_v4()) throw Failure(fmt::format("'{}' is no IPv4 address: names are not resolved", o.host), kExitUsage);
+  if (!to || !to->is_v4())
+    throw Failure(fmt::format("'{}' is no IPv4 address: names are not resolved", o.host), kExitUsage);
   check(o);
   auto network = value_or_fail(Network::open(session.link));
   if (!o.json) print(format_ping_start(o.host, *to, o.size));
@@ -115,8 +119,10 @@ int ping(Session& session, const PingOptions& o) {
   const Duration elapsed = network->loop().now() - start;
   network->loop().cancel_all();
   if (!network->failure().empty()) throw Failure(network->failure());
-  if (pinger.error()) throw Failure(fmt::format("cannot send to {}: {}", o.host, errno_text(pinger.error())), kExitUsage);
-  print(o.json ? to_json(pinger.statistics(), *to, elapsed).dump() + "\n" : format_ping_summary(o.host, pinger.statistics(), elapsed));
+  if (pinger.error())
+    throw Failure(fmt::format("cannot send to {}: {}", o.host, errno_text(pinger.error())), kExitUsage);
+  print(o.json ? to_json(pinger.statistics(), *to, elapsed).dump() + "\n"
+               : format_ping_summary(o.host, pinger.statistics(), elapsed));
   return pinger.statistics().replies() ? 0 : 1;
 }
 

@@ -28,23 +28,25 @@ std::vector<Service> wanted_services(const ServeOptions& o) {
   take(Service::Kind::echo, o.echo);
   take(Service::Kind::discard, o.discard);
   take(Service::Kind::hello, o.hello);
-  if (out.empty()) throw Failure("nothing to serve: give --http PORT=DIR, --echo PORT, --discard PORT or --hello PORT", kExitUsage);
+  if (out.empty())
+    throw Failure("nothing to serve: give --http PORT=DIR, --echo PORT, --discard PORT or --hello PORT", kExitUsage);
   return out;
 }
 
 std::string announcement(const Service& s, const IpAddress& address) {
-  if (s.kind == Service::Kind::http) return fmt::format("  http://{}:{}/ serves {}\n", to_string(address), s.port, s.directory);
+  if (s.kind == Service::Kind::http)
+    return fmt::format("  http://{}:{}/ serves {}\n", to_string(address), s.port, s.directory);
   return fmt::format("  {} on {}:{}\n", name(s.kind), to_string(address), s.port);
 }
 
 std::string traffic_line(const net_device& dev, const Trace& t) {
-  return fmt::format("{}: {} packets in ({}), {} out ({}); {} TCP segments sent, {} of them again\n", dev.name, dev.stats.rx_packets,
-                     format_bytes(dev.stats.rx_bytes), dev.stats.tx_packets, format_bytes(dev.stats.tx_bytes),
-                     t.value(Mib::TcpOutSegs), t.value(Mib::TcpRetransSegs));
+  return fmt::format("{}: {} packets in ({}), {} out ({}); {} TCP segments sent, {} of them again\n", dev.name,
+                     dev.stats.rx_packets, format_bytes(dev.stats.rx_bytes), dev.stats.tx_packets,
+                     format_bytes(dev.stats.tx_bytes), t.value(Mib::TcpOutSegs), t.value(Mib::TcpRetransSegs));
 }
 
 std::string summary(Network& network, const Services& services, Duration time) {
-  constexpr size_t kMostDrops = 8;   // one screen
+  constexpr size_t kMostDrops = 8;  // one screen
   std::string out = fmt::format("served for {}\n\n{}\n{}", format_seconds(time), services.summary(),
                                 traffic_line(network.dev(), network.stack().trace()));
   auto drops = drop_rows(network.stack().trace());
@@ -68,7 +70,8 @@ int serve(Session& session, const ServeOptions& o) {
   Services services(network->stack(), network->loop());
   for (const Service& s : wanted) check_or_fail(services.add(s));
   if (!o.json) {
-    std::string text = fmt::format("glass is {} on {}; stop it with Ctrl-C\n", to_string(network->address()), network->device());
+    std::string text =
+        fmt::format("glass is {} on {}; stop it with Ctrl-C\n", to_string(network->address()), network->device());
     for (const Service& s : wanted) text += announcement(s, network->address());
     print(text);
   }
@@ -88,7 +91,8 @@ int serve(Session& session, const ServeOptions& o) {
 void add_serve(CLI::App& app, Session& session) {
   CLI::App* cmd = app.add_subcommand("serve", "serve files and small TCP services until Ctrl-C");
   auto o = std::make_shared<ServeOptions>();
-  const auto repeatable = [&](const char* option, std::vector<std::string>& values, const char* type, const char* text) {
+  const auto repeatable = [&](const char* option, std::vector<std::string>& values, const char* type,
+                              const char* text) {
     cmd->add_option(option, values, text)->type_name(type)->allow_extra_args(false);
   };
   repeatable("--http", o->http, "PORT=DIR", "HTTP/1.1 server for the files of a directory; may be repeated");

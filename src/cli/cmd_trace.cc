@@ -42,7 +42,7 @@ int trace(Session& session, const TraceOptions& o) {
     }
     if (!lost) ++shown;
   }
-  return 0;   // closing the connection switches the trace off
+  return 0;  // closing the connection switches the trace off
 }
 
 }  // namespace

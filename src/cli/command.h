@@ -46,8 +46,8 @@ inline void on_run(CLI::App& command, Session& session, std::function<int()> run
 }
 
 bool on_terminal(int fd);
-Style style_for(int fd);                     // colour only on a terminal, and not with NO_COLOR
-void print(std::string_view);                // to standard output, at once; a full disk is a Failure
-std::string errno_text(int error);           // "Connection refused"
+Style style_for(int fd);            // colour only on a terminal, and not with NO_COLOR
+void print(std::string_view);       // to standard output, at once; a full disk is a Failure
+std::string errno_text(int error);  // "Connection refused"
 
 }  // namespace glass

@@ -24,14 +24,16 @@ ControlClient ControlClient::connect(const LinkOptions& link, int pid) {
 
 ControlClient::ControlClient(const std::string& path) : path_(path) {
   sockaddr_un address{};
-  if (path.size() >= sizeof address.sun_path) throw Failure(fmt::format("{}: too long for the path of a unix socket", path));
+  if (path.size() >= sizeof address.sun_path)
+    throw Failure(fmt::format("{}: too long for the path of a unix socket", path));
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path.c_str(), path.size());
   fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd_ >= 0 && ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return;
   const int error = errno;
   if (fd_ >= 0) ::close(fd_);
-  throw Failure(fmt::format("no running glass answers at {}: {}; start one, or name another with --control or --pid", path, errno_text(error)));
+  throw Failure(fmt::format("no running glass answers at {}: {}; start one, or name another with --control or --pid",
+                            path, errno_text(error)));
 }
 
 ControlClient::~ControlClient() {
@@ -71,7 +73,8 @@ std::optional<Json> ControlClient::next(std::optional<Instant> until) {
   const auto line = read_line(until);
   if (!line) return std::nullopt;
   Json j = Json::parse(*line, nullptr, false);
-  if (j.is_discarded()) throw Failure(fmt::format("{} answers in a way that is not understood: is it a glass of the same version?", path_));
+  if (j.is_discarded())
+    throw Failure(fmt::format("{} answers in a way that is not understood: is it a glass of the same version?", path_));
   return j;
 }
 
@@ -80,13 +83,18 @@ Json ControlClient::ask(const Json& request) {
   if (::send(fd_, line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
     throw Failure(fmt::format("the glass at {} has ended", path_));
   const auto reply = next(EventLoop::clock() + 5s);
-  if (!reply) throw Failure(ended_ ? fmt::format("the glass at {} has ended", path_) : fmt::format("the glass at {} does not answer: is it stopped?", path_));
-  if (!bool_field(*reply, "ok")) throw Failure(fmt::format("the glass at {} refuses: {}", path_, text_field(*reply, "error")));
+  if (!reply)
+    throw Failure(ended_ ? fmt::format("the glass at {} has ended", path_)
+                         : fmt::format("the glass at {} does not answer: is it stopped?", path_));
+  if (!bool_field(*reply, "ok"))
+    throw Failure(fmt::format("the glass at {} refuses: {}", path_, text_field(*reply, "error")));
   return *reply;
 }
 
 void add_client_options(CLI::App& app, LinkOptions& link, int& pid) {
-  app.add_option("--pid", pid, "the running glass to ask; needed only where several run")->type_name("N")->check(CLI::PositiveNumber);
+  app.add_option("--pid", pid, "the running glass to ask; needed only where several run")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
   add_control_option(app, link);
 }
 

@@ -57,19 +57,25 @@ std::expected<std::string, std::string> make_control_path(const ControlEnvironme
   const auto directories = control_directories(environment);
   for (const std::string& directory : directories)
     if (make_private_directory(directory)) return fmt::format("{}/{}.sock", directory, pid);
-  return Error(fmt::format("no directory for the control socket: {} cannot be used; give --control PATH", fmt::join(directories, ", ")));
+  return Error(fmt::format("no directory for the control socket: {} cannot be used; give --control PATH",
+                           fmt::join(directories, ", ")));
 }
 
-std::expected<std::string, std::string> find_control_path(const ControlEnvironment& environment, const std::string& path, int pid) {
+std::expected<std::string, std::string> find_control_path(const ControlEnvironment& environment,
+                                                          const std::string& path, int pid) {
   if (!path.empty()) return path;
   if (pid) {
     for (const std::string& directory : control_directories(environment))
-      if (const std::string candidate = fmt::format("{}/{}.sock", directory, pid); control_socket_alive(candidate)) return candidate;
-    return Error(fmt::format("no glass with a network runs as process {}: see `pgrep -a glass`, or give --control PATH", pid));
+      if (const std::string candidate = fmt::format("{}/{}.sock", directory, pid); control_socket_alive(candidate))
+        return candidate;
+    return Error(
+        fmt::format("no glass with a network runs as process {}: see `pgrep -a glass`, or give --control PATH", pid));
   }
   const auto found = running(environment);
   if (found.size() == 1) return found.front();
-  if (found.empty()) return Error("no running glass found: start one, for example `glass serve`, or name its socket with --control PATH");
+  if (found.empty())
+    return Error(
+        "no running glass found: start one, for example `glass serve`, or name its socket with --control PATH");
   std::vector<std::string> pids;
   for (const std::string& f : found) pids.push_back(std::filesystem::path(f).stem());
   return Error(fmt::format("several are running: choose one with --pid, out of {}", fmt::join(pids, ", ")));

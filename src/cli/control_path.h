@@ -9,7 +9,7 @@
 namespace glass {
 
 struct ControlEnvironment {
-  std::string runtime_dir;   // XDG_RUNTIME_DIR; may be empty
+  std::string runtime_dir;  // XDG_RUNTIME_DIR; may be empty
   unsigned uid = 0;
   static ControlEnvironment current();
 };

@@ -50,11 +50,12 @@ struct ControlServer::Client {
   const int fd;
   std::string input, output;
   bool wants_trace = false, watches_drops = false, watches_events = false, broken = false;
-  std::vector<Waiting> waiting;     // events that happened since the last flush
+  std::vector<Waiting> waiting;  // events that happened since the last flush
   uint64_t lost = 0;
 };
 
-std::expected<std::unique_ptr<ControlServer>, std::string> ControlServer::open(const std::string& path, Stack& stack, EventLoop& loop) {
+std::expected<std::unique_ptr<ControlServer>, std::string> ControlServer::open(const std::string& path, Stack& stack,
+                                                                               EventLoop& loop) {
   std::unique_ptr<ControlServer> server(new ControlServer(stack, loop));
   std::expected<std::string, std::string> where = path;
   if (path.empty()) where = make_control_path(ControlEnvironment::current(), getpid());
@@ -66,17 +67,21 @@ std::expected<std::unique_ptr<ControlServer>, std::string> ControlServer::open(c
 ControlServer::ControlServer(Stack& stack, EventLoop& loop) : stack_(stack), loop_(loop) {}
 
 std::expected<void, std::string> ControlServer::listen_at(const std::string& path) {
-  const auto fail = [&] { return Error(fmt::format("cannot listen on {}: {}; choose another with --control", path, std::strerror(errno))); };
+  const auto fail = [&] {
+    return Error(fmt::format("cannot listen on {}: {}; choose another with --control", path, std::strerror(errno)));
+  };
   sockaddr_un address{};
   if (path.size() >= sizeof address.sun_path)
-    return Error(fmt::format("--control {}: the path is too long for a unix socket (at most {} characters)", path, sizeof address.sun_path - 1));
+    return Error(fmt::format("--control {}: the path is too long for a unix socket (at most {} characters)", path,
+                             sizeof address.sun_path - 1));
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path.c_str(), path.size());
   listen_fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (listen_fd_ < 0) return fail();
-  if (control_socket_alive(path)) return Error(fmt::format("{} is in use by another glass: choose another with --control", path));
+  if (control_socket_alive(path))
+    return Error(fmt::format("{} is in use by another glass: choose another with --control", path));
   struct stat s;
-  if (lstat(path.c_str(), &s) == 0 && S_ISSOCK(s.st_mode)) ::unlink(path.c_str());   // left behind by one that died
+  if (lstat(path.c_str(), &s) == 0 && S_ISSOCK(s.st_mode)) ::unlink(path.c_str());  // left behind by one that died
   if (::bind(listen_fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return fail();
   path_ = path;
   ::chmod(path.c_str(), 0600);
@@ -166,7 +171,8 @@ Json ControlServer::watch(Client& client, const std::string& what) {
 }
 
 void ControlServer::adjust_trace() {
-  const bool watched = std::ranges::any_of(clients_, [](const auto& c) { return c->watches_drops || c->watches_events; });
+  const bool watched =
+      std::ranges::any_of(clients_, [](const auto& c) { return c->watches_drops || c->watches_events; });
   const bool wanted = std::ranges::any_of(clients_, [](const auto& c) { return c->wants_trace; });
   stack_.trace().set_sink(watched ? this : nullptr);
   if (wanted == tracing_) return;
@@ -213,7 +219,8 @@ void ControlServer::flush() {
       c->output += j.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
     }
     c->waiting.clear();
-    if (c->lost && c->output.size() <= kMaxOutput) c->output += fmt::format("{{\"lost\":{}}}\n", std::exchange(c->lost, 0));
+    if (c->lost && c->output.size() <= kMaxOutput)
+      c->output += fmt::format("{{\"lost\":{}}}\n", std::exchange(c->lost, 0));
     c->broken = !write_to(*c);
     unfinished |= !c->output.empty();
   }

@@ -6,8 +6,8 @@
 //   {"cmd":"watch","what":"drops"}     -> {"ok":true}, then one line a drop
 //   {"cmd":"watch","what":"events"}    -> {"ok":true}, then one line an event (switches the trace on)
 //
-// A line that cannot be understood is answered with {"ok":false,"error":"..."}. Whoever reads too slowly loses events and is told
-// how many: {"lost":n}. Stack and loop outlive the server; it is the trace's sink while somebody watches.
+// A line that cannot be understood is answered with {"ok":false,"error":"..."}. Whoever reads too slowly loses events
+// and is told how many: {"lost":n}. Stack and loop outlive the server; it is the trace's sink while somebody watches.
 #pragma once
 #include <expected>
 #include <memory>

@@ -38,7 +38,9 @@ class Control : public testing::Test {
     EXPECT_EQ(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
     return fd;
   }
-  void send(const std::string& text) { EXPECT_EQ(::send(fd_, text.data(), text.size(), 0), static_cast<ssize_t>(text.size())); }
+  void send(const std::string& text) {
+    EXPECT_EQ(::send(fd_, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
+  }
   // Turns the loop until a line has come.
   Json line() {
     char buffer[65536];
@@ -82,7 +84,8 @@ TEST_F(Control, AnswersQuestions) {
 }
 
 TEST_F(Control, AnswersNonsenseWithAnError) {
-  for (const char* text : {"", "hello", "{}", "[]", "3", R"({"cmd":7})", R"({"cmd":"watch","what":"birds"})", "{\"cmd\":\"\xff\"}"}) {
+  for (const char* text :
+       {"", "hello", "{}", "[]", "3", R"({"cmd":7})", R"({"cmd":"watch","what":"birds"})", "{\"cmd\":\"\xff\"}"}) {
     const Json reply = ask(text);
     EXPECT_FALSE(bool_field(reply, "ok")) << text;
     EXPECT_FALSE(text_field(reply, "error").empty()) << text;

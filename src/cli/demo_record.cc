@@ -75,13 +75,20 @@ void LinkRecorder::leave() {
 void LinkRecorder::sent(size_t host, const sk_buff& skb, Instant now) {
   if (!on_) return;
   frames_of_[skb.id].push_back(frames_.size());
-  frames_.push_back({.sent = now, .arrived = std::nullopt, .from_left = host == 0, .packet = network_packet(skb), .drop = {}, .duplicate = false});
+  frames_.push_back({.sent = now,
+                     .arrived = std::nullopt,
+                     .from_left = host == 0,
+                     .packet = network_packet(skb),
+                     .drop = {},
+                     .duplicate = false});
 }
 
 void LinkRecorder::arrived(size_t host, const sk_buff& skb, Instant now) {
   if (!on_) return;
   std::vector<size_t>& same = frames_of_[skb.id];
-  const auto travels = [&](size_t i) { return !frames_[i].arrived && frames_[i].drop.empty() && frames_[i].from_left == (host == 1); };
+  const auto travels = [&](size_t i) {
+    return !frames_[i].arrived && frames_[i].drop.empty() && frames_[i].from_left == (host == 1);
+  };
   if (const auto at = std::ranges::find_if(same, travels); at != same.end()) {
     frames_[*at].arrived = now;
     return;
@@ -89,7 +96,12 @@ void LinkRecorder::arrived(size_t host, const sk_buff& skb, Instant now) {
   // A copy the link made: it was sent when the original was.
   const Instant original = same.empty() ? now : frames_[same.front()].sent;
   same.push_back(frames_.size());
-  frames_.push_back({.sent = original, .arrived = now, .from_left = host == 1, .packet = network_packet(skb), .drop = {}, .duplicate = true});
+  frames_.push_back({.sent = original,
+                     .arrived = now,
+                     .from_left = host == 1,
+                     .packet = network_packet(skb),
+                     .drop = {},
+                     .duplicate = true});
 }
 
 // A host drops what it is about to send, or what has just arrived.
@@ -128,9 +140,11 @@ void LinkRecorder::write_capture(PcapngWriter& writer) const {
     entries.push_back({f.sent, f.from_left ? size_t{0} : size_t{1}, f.packet, comment});
   }
   for (const Drop& d : drops_)
-    if (!d.frame && !d.packet.empty()) entries.push_back({d.when, d.host, d.packet, "dropped: " + format_drop_place(d.place)});
+    if (!d.frame && !d.packet.empty())
+      entries.push_back({d.when, d.host, d.packet, "dropped: " + format_drop_place(d.place)});
   std::ranges::stable_sort(entries, {}, &Entry::when);
-  for (const Entry& e : entries) writer.write(interfaces[e.host], e.when, PcapngWriter::Direction::out, e.packet, e.comment);
+  for (const Entry& e : entries)
+    writer.write(interfaces[e.host], e.when, PcapngWriter::Direction::out, e.packet, e.comment);
 }
 
 }  // namespace glass

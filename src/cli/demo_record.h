@@ -1,5 +1,5 @@
-// Everything that happens on a link between two simulated hosts: each packet when it was sent, when it arrived, or where and why
-// it was dropped.
+// Everything that happens on a link between two simulated hosts: each packet when it was sent, when it arrived, or
+// where and why it was dropped.
 //
 //   LinkRecorder record;
 //   record.join(client, link.a, server, link.b);     // before any packet
@@ -7,7 +7,8 @@
 //   sequence_diagram(record.events(), ...);   record.write_capture(writer);
 //
 // The recorder outlives the hosts, whose queues write to it; leave() comes before they die.
-// A packet is recorded as it enters the link (so also if the link loses it), cut into what the wire carries, checksum completed.
+// A packet is recorded as it enters the link (so also if the link loses it), cut into what the wire carries, checksum
+// completed.
 #pragma once
 #include <array>
 #include <map>
@@ -27,10 +28,10 @@ class LinkRecorder {
  public:
   struct Drop {
     Instant when;
-    size_t host;                     // 0: left, 1: right
+    size_t host;  // 0: left, 1: right
     DropRow place;
-    std::vector<uint8_t> packet;     // from the network header on; may be empty
-    std::optional<size_t> frame;     // which of events() it was
+    std::vector<uint8_t> packet;  // from the network header on; may be empty
+    std::optional<size_t> frame;  // which of events() it was
   };
 
   LinkRecorder() = default;
@@ -38,12 +39,12 @@ class LinkRecorder {
   LinkRecorder& operator=(const LinkRecorder&) = delete;
 
   void join(Stack& left, net_device& left_dev, Stack& right, net_device& right_dev);
-  void leave();                      // nothing is recorded from here on
+  void leave();  // nothing is recorded from here on
 
-  std::span<const SequenceEvent> events() const { return frames_; }   // in order of sending
+  std::span<const SequenceEvent> events() const { return frames_; }  // in order of sending
   const std::vector<Drop>& drops() const { return drops_; }
-  // One interface a host, each packet once, as its sender sent it; drops as comments. Drops of packets that never were on the
-  // link are written by themselves.
+  // One interface a host, each packet once, as its sender sent it; drops as comments. Drops of packets that never were
+  // on the link are written by themselves.
   void write_capture(PcapngWriter&) const;
 
  private:
@@ -51,7 +52,9 @@ class LinkRecorder {
   class Host final : public TraceSink {
    public:
     Host(LinkRecorder& recorder, size_t index, Stack& stack) : recorder_(recorder), index_(index), stack_(stack) {}
-    void on_drop(const TraceEvent& e, const uint8_t* packet, size_t size) override { recorder_.dropped(index_, e, {packet, size}); }
+    void on_drop(const TraceEvent& e, const uint8_t* packet, size_t size) override {
+      recorder_.dropped(index_, e, {packet, size});
+    }
     Stack& stack() { return stack_; }
 
    private:
@@ -68,7 +71,7 @@ class LinkRecorder {
   bool on_ = false;
   std::array<std::unique_ptr<Host>, 2> hosts_;
   std::vector<SequenceEvent> frames_;
-  std::map<uint32_t, std::vector<size_t>> frames_of_;   // by packet id: retransmissions share it
+  std::map<uint32_t, std::vector<size_t>> frames_of_;  // by packet id: retransmissions share it
   std::vector<Drop> drops_;
 };
 

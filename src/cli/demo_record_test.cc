@@ -14,18 +14,22 @@ namespace {
 
 Task<void> send_datagrams(Stack& stack, Executor& executor, int count) {
   Result<UdpSocket> socket = UdpSocket::bound(stack, executor, {IpAddress::v4(0), 1000});
-  for (int i = 0; socket && i < count; ++i) (void)co_await socket->send_to(bytes_of("hello"), {IpAddress::v4(10, 0, 0, 2), 2000});
+  for (int i = 0; socket && i < count; ++i)
+    (void)co_await socket->send_to(bytes_of("hello"), {IpAddress::v4(10, 0, 0, 2), 2000});
 }
 
 struct Trial {
   explicit Trial(const std::string& netem, int count = 50) {
-    const World::Link link = world.connect(a, "10.0.0.1/24", b, "10.0.0.2/24", {.netem_ab = netem, .netem_ba = "delay 1ms"});
+    const World::Link link =
+        world.connect(a, "10.0.0.1/24", b, "10.0.0.2/24", {.netem_ab = netem, .netem_ba = "delay 1ms"});
     record.join(a, link.a, b, link.b);
     spawn(world, send_datagrams(a, world, count));
     EXPECT_TRUE(world.run(1min));
     record.leave();
   }
-  size_t count(auto&& predicate) const { return static_cast<size_t>(std::ranges::count_if(record.events(), predicate)); }
+  size_t count(auto&& predicate) const {
+    return static_cast<size_t>(std::ranges::count_if(record.events(), predicate));
+  }
   LinkRecorder record;
   World world{{.seed = 5}};
   Stack& a = world.add_host("a");
@@ -51,7 +55,8 @@ TEST(LinkRecorder, LossesWithTheirPlace) {
   EXPECT_GT(lost, 5u);
   EXPECT_LT(lost, 30u);
   EXPECT_EQ(lost, trial.a.trace().drops_for(DropReason::QDISC_DROP));
-  for (const SequenceEvent& e : trial.record.events()) EXPECT_TRUE(e.arrived || e.drop.starts_with("QDISC_DROP at ")) << e.drop;
+  for (const SequenceEvent& e : trial.record.events())
+    EXPECT_TRUE(e.arrived || e.drop.starts_with("QDISC_DROP at ")) << e.drop;
   EXPECT_EQ(trial.record.drops().size(), trial.a.trace().drops() + trial.b.trace().drops());
 }
 

@@ -14,7 +14,8 @@ constexpr const char* kGroup = "Link";
 std::expected<IpPrefix, std::string> check_prefix(const char* option, const std::string& text) {
   const auto prefix = parse_prefix(text);
   if (!prefix || text.find('/') == std::string::npos || !prefix->address.is_v4())
-    return Error(fmt::format("{} '{}' is not an IPv4 address with a prefix length: write it as 10.0.0.2/24", option, text));
+    return Error(
+        fmt::format("{} '{}' is not an IPv4 address with a prefix length: write it as 10.0.0.2/24", option, text));
   if (prefix->address.is_unspecified() || prefix->address.is_multicast() || prefix->address.is_loopback())
     return Error(fmt::format("{} '{}' cannot be a host's address: choose one such as 10.0.0.2/24", option, text));
   return *prefix;
@@ -39,12 +40,14 @@ std::expected<void, std::string> check_addresses(const LinkOptions& o, LinkPlan&
     const auto host = check_prefix("--host-addr", o.host_addr);
     if (!host) return Error(host.error());
     if (host->address == address->address)
-      return Error(fmt::format("--addr and --host-addr are both {}: the stack and the kernel need one each", to_string(host->address)));
+      return Error(fmt::format("--addr and --host-addr are both {}: the stack and the kernel need one each",
+                               to_string(host->address)));
     plan.host_address = *host;
   }
   if (o.gateway.empty()) return {};
   plan.gateway = parse_ip(o.gateway);
-  if (!plan.gateway || !plan.gateway->is_v4()) return Error(fmt::format("--gateway '{}' is not an IPv4 address", o.gateway));
+  if (!plan.gateway || !plan.gateway->is_v4())
+    return Error(fmt::format("--gateway '{}' is not an IPv4 address", o.gateway));
   if (!plan.address.contains(*plan.gateway))
     return Error(fmt::format("--gateway {} is not on the link {}: choose an address within it", o.gateway, o.addr));
   return {};
@@ -60,14 +63,18 @@ void add_simulation_options(CLI::App& app, LinkOptions& o) {
 }
 
 void add_control_option(CLI::App& app, LinkOptions& o) {
-  app.add_option("--control", o.control, "the unix socket on which a running glass answers")->type_name("PATH")->group(kGroup);
+  app.add_option("--control", o.control, "the unix socket on which a running glass answers")
+      ->type_name("PATH")
+      ->group(kGroup);
 }
 
 void add_link_options(CLI::App& app, LinkOptions& o) {
   app.add_option("--tap", o.tap, "TAP device (Ethernet) to use, made if missing")->type_name("NAME")->group(kGroup);
   app.add_option("--tun", o.tun, "TUN device (IP packets) to use, made if missing")->type_name("NAME")->group(kGroup);
   app.add_option("--addr", o.addr, "the stack's own address")->type_name("A/LEN")->group(kGroup);
-  app.add_option("--host-addr", o.host_addr, "address for the kernel's side of the device")->type_name("A/LEN")->group(kGroup);
+  app.add_option("--host-addr", o.host_addr, "address for the kernel's side of the device")
+      ->type_name("A/LEN")
+      ->group(kGroup);
   app.add_option("--gateway", o.gateway, "router to everything that is not on the link")->type_name("A")->group(kGroup);
   add_simulation_options(app, o);
   app.add_option("--pcap", o.pcap, "write every frame to this pcapng file")->type_name("FILE")->group(kGroup);

@@ -1,5 +1,5 @@
-// The options that join the stack to the local kernel. They are the same for every subcommand with a network, and may stand
-// before or after its name.
+// The options that join the stack to the local kernel. They are the same for every subcommand with a network, and may
+// stand before or after its name.
 //
 //   add_link_options(*cmd, session.link);                       // --tap, --tun, --addr, --host-addr, ... --control
 //   auto plan = check_link_options(session.link);               // text -> addresses; one line if something is wrong
@@ -24,8 +24,8 @@ struct LinkOptions {
 };
 
 void add_link_options(CLI::App&, LinkOptions&);
-void add_simulation_options(CLI::App&, LinkOptions&);   // only --netem and --seed
-void add_control_option(CLI::App&, LinkOptions&);       // only --control
+void add_simulation_options(CLI::App&, LinkOptions&);  // only --netem and --seed
+void add_control_option(CLI::App&, LinkOptions&);      // only --control
 
 // The options, understood.
 struct LinkPlan {

@@ -55,8 +55,10 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Wrong{&LinkOptions::tap, "", "--tap tap0"}, Wrong{&LinkOptions::tun, "tun0", "exclude"},
                     Wrong{&LinkOptions::addr, "", "--addr"}, Wrong{&LinkOptions::addr, "10.0.0.2", "--addr"},
                     Wrong{&LinkOptions::addr, "10.0.0.2/33", "--addr"}, Wrong{&LinkOptions::addr, "host/24", "--addr"},
-                    Wrong{&LinkOptions::addr, "0.0.0.0/0", "--addr"}, Wrong{&LinkOptions::addr, "127.0.0.1/8", "--addr"},
-                    Wrong{&LinkOptions::addr, "fe80::1/64", "--addr"}, Wrong{&LinkOptions::host_addr, "10.0.0.2/24", "both"},
+                    Wrong{&LinkOptions::addr, "0.0.0.0/0", "--addr"},
+                    Wrong{&LinkOptions::addr, "127.0.0.1/8", "--addr"},
+                    Wrong{&LinkOptions::addr, "fe80::1/64", "--addr"},
+                    Wrong{&LinkOptions::host_addr, "10.0.0.2/24", "both"},
                     Wrong{&LinkOptions::host_addr, "x", "--host-addr"}, Wrong{&LinkOptions::gateway, "x", "--gateway"},
                     Wrong{&LinkOptions::gateway, "192.168.0.1", "not on the link"},
                     Wrong{&LinkOptions::netem, "delay fast", "--netem"}));

@@ -31,15 +31,16 @@ void check_options_fit(const CLI::App& app) {
   for (const CLI::Option* option : app.get_options()) {
     if (!option->count() || option == app.get_help_ptr()) continue;
     if (!command->get_option_no_throw(option->get_name()))
-      throw Failure(fmt::format("`glass {0}` does not take {1}: leave it out, or see `glass {0} --help`", command->get_name(),
-                                option->get_name()),
+      throw Failure(fmt::format("`glass {0}` does not take {1}: leave it out, or see `glass {0} --help`",
+                                command->get_name(), option->get_name()),
                     kExitUsage);
   }
 }
 
 int usage_error(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App* command = chosen_command(app);
-  return fail(fmt::format("{}: see `glass {}--help`", error.what(), command ? command->get_name() + " " : ""), kExitUsage);
+  return fail(fmt::format("{}: see `glass {}--help`", error.what(), command ? command->get_name() + " " : ""),
+              kExitUsage);
 }
 
 int run(int argc, char** argv) {

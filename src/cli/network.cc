@@ -42,7 +42,8 @@ std::expected<std::unique_ptr<Network>, std::string> Network::open(const LinkOpt
   n->plan_ = *plan;
   n->seed_ = o.seed ? *o.seed : random_seed();
   if (const std::string other = kernel_device_with(plan->address.address); !other.empty())
-    return Error(fmt::format("{} is this machine's own address on {}: choose another with --addr", to_string(plan->address.address), other));
+    return Error(fmt::format("{} is this machine's own address on {}: choose another with --addr",
+                             to_string(plan->address.address), other));
   if (auto done = n->open_device(o); !done) return Error(done.error());
   if (auto done = n->open_stack(o); !done) return Error(done.error());
   if (auto done = n->watch_signals(); !done) return Error(done.error());

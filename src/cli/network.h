@@ -1,4 +1,5 @@
-// A stack joined to the local kernel by a TUN or TAP device, in real time: what every subcommand with a network runs on.
+// A stack joined to the local kernel by a TUN or TAP device, in real time: what every subcommand with a network runs
+// on.
 //
 //   auto network = Network::open(session.link);          // error: one line that says what to do
 //   spawn((*network)->loop(), work((*network)->stack(), ...));
@@ -36,7 +37,7 @@ class Network {
   // False after `limit`, when SIGINT or SIGTERM came, or when the device is gone.
   bool run_until(const std::function<bool()>& done, Duration limit = Duration::max());
   bool interrupted() const { return interrupted_; }
-  const std::string& failure() const { return failure_; }   // why the device is gone; empty: it is not
+  const std::string& failure() const { return failure_; }  // why the device is gone; empty: it is not
   // Lets connections that were closed say goodbye, for at most so long.
   void drain(Duration limit);
 
@@ -54,7 +55,7 @@ class Network {
   std::string failure_;
   int signal_fd_ = -1;
   sigset_t signals_before_{};
-  std::unique_ptr<PcapngWriter> capture_file_;      // from here on in the order of dependence: the last dies first
+  std::unique_ptr<PcapngWriter> capture_file_;  // from here on in the order of dependence: the last dies first
   std::unique_ptr<TunTapDriver> driver_;
   std::unique_ptr<CaptureDriver> capture_;
   std::unique_ptr<Stack> stack_;

@@ -63,7 +63,7 @@ Task<void> accept_connections(Executor& executor, TcpListener listener, ServiceS
     if (peer) {
       spawn(executor, connection(executor, std::move(*peer), state));
     } else {
-      co_await delay(executor, 100ms);   // out of descriptors or memory: some connections have to end first
+      co_await delay(executor, 100ms);  // out of descriptors or memory: some connections have to end first
     }
   }
 }
@@ -88,7 +88,8 @@ std::expected<Service, std::string> parse_service(Service::Kind kind, const std:
   const bool port_good = error == std::errc() && end == digits.data() + digits.size() && s.port != 0;
   if (kind == Service::Kind::http) {
     if (equals != std::string::npos) s.directory = text.substr(equals + 1);
-    if (!port_good || s.directory.empty()) return Error(fmt::format("--http '{}': write it as PORT=DIRECTORY, for example 80=.", text));
+    if (!port_good || s.directory.empty())
+      return Error(fmt::format("--http '{}': write it as PORT=DIRECTORY, for example 80=.", text));
   } else if (!port_good) {
     return Error(fmt::format("--{} '{}': a port from 1 to 65535 is needed", name(kind), text));
   }
@@ -106,7 +107,8 @@ std::expected<void, std::string> Services::add(const Service& service) {
   auto listener = TcpListener::listen(stack_, executor_, {IpAddress::v4(0), service.port}, kBacklog);
   if (!listener && listener.error() == EADDRINUSE)
     return Error(fmt::format("port {} is in use already: give each service a port of its own", service.port));
-  if (!listener) return Error(fmt::format("cannot listen on port {}: {}", service.port, std::strerror(listener.error())));
+  if (!listener)
+    return Error(fmt::format("cannot listen on port {}: {}", service.port, std::strerror(listener.error())));
   spawn(executor_, accept_connections(executor_, std::move(*listener), state));
   return {};
 }
@@ -122,12 +124,18 @@ std::string statuses(const HttpStatistics& h) {
 }  // namespace
 
 std::string Services::summary() const {
-  Table table({{"SERVICE"}, {"PORT", Table::Align::right}, {"CONNECTIONS", Table::Align::right}, {"OPEN", Table::Align::right},
-               {"IN", Table::Align::right}, {"OUT", Table::Align::right}, {"ANSWERS"}});
+  Table table({{"SERVICE"},
+               {"PORT", Table::Align::right},
+               {"CONNECTIONS", Table::Align::right},
+               {"OPEN", Table::Align::right},
+               {"IN", Table::Align::right},
+               {"OUT", Table::Align::right},
+               {"ANSWERS"}});
   for (const ServiceState& s : states_) {
     const bool http = s.service.kind == Service::Kind::http;
-    table.add({std::string(name(s.service.kind)), std::to_string(s.service.port), std::to_string(s.connections), std::to_string(s.open),
-               http ? "-" : format_bytes(s.bytes_in), format_bytes(http ? s.http.body_bytes : s.bytes_out), statuses(s.http)});
+    table.add({std::string(name(s.service.kind)), std::to_string(s.service.port), std::to_string(s.connections),
+               std::to_string(s.open), http ? "-" : format_bytes(s.bytes_in),
+               format_bytes(http ? s.http.body_bytes : s.bytes_out), statuses(s.http)});
   }
   return table.text();
 }
@@ -135,7 +143,8 @@ std::string Services::summary() const {
 Json Services::json() const {
   Json j = Json::array();
   for (const ServiceState& s : states_) {
-    Json row{{"service", name(s.service.kind)}, {"port", s.service.port}, {"connections", s.connections}, {"open", s.open}};
+    Json row{
+        {"service", name(s.service.kind)}, {"port", s.service.port}, {"connections", s.connections}, {"open", s.open}};
     if (s.service.kind == Service::Kind::http) {
       row["directory"] = s.service.directory;
       row["requests"] = s.http.requests;

@@ -21,7 +21,7 @@ struct Service {
   enum class Kind : uint8_t { http, echo, discard, hello };
   Kind kind = Kind::echo;
   uint16_t port = 0;
-  std::string directory;          // http
+  std::string directory;  // http
 };
 std::string_view name(Service::Kind);
 // "80=/srv" for http, "7" for the others.
@@ -39,13 +39,13 @@ class Services {
   Services(Stack& stack, Executor& executor) : stack_(stack), executor_(executor) {}
   std::expected<void, std::string> add(const Service&);
   const std::deque<ServiceState>& all() const { return states_; }
-  std::string summary() const;    // a table
+  std::string summary() const;  // a table
   Json json() const;
 
  private:
   Stack& stack_;
   Executor& executor_;
-  std::deque<ServiceState> states_;   // references stay good
+  std::deque<ServiceState> states_;  // references stay good
 };
 
 }  // namespace glass

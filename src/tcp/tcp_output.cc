@@ -116,12 +116,12 @@ bool xmit_head(tcp_sock* tp, uint32_t mss, int nonagle, bool push_one, uint32_t 
   sk_buff* s = tp->sk_write_queue.front();
   if (!TCP_SKB_CB(s).pcount || (TCP_SKB_CB(s).pcount > 1 && s->gso_size != mss) || s->len > mss) tcp_set_skb_tso_segs(s, mss);
   if (!snd_wnd_test(tp, s, mss)) return false;
-  const uint32_t goal_segs = std::max(tcp_xmit_size_goal(tp, mss) / mss, 1u);
-  const uint32_t max_segs = std::min(quota, goal_segs);
   uint32_t limit = mss;
   if (TCP_SKB_CB(s).pcount == 1) {
     if (!nagle_test(tp, s, mss, s->next ? int{TCP_NAGLE_PUSH} : nonagle)) return false;
   } else {
+    const uint32_t goal_segs = std::max(tcp_xmit_size_goal(tp, mss) / mss, 1u);
+    const uint32_t max_segs = std::min(quota, goal_segs);
     if (!push_one && tso_should_defer(tp, s, goal_segs, mss, is_cwnd_limited)) return false;
     limit = mss_split_point(tp, s, mss, max_segs, nonagle);
     if (!limit) return false;

@@ -139,7 +139,9 @@ Result<size_t> tcp_sendmsg_locked(tcp_sock* tp, const MsgSend& msg) {
   if (Result<void> ok = may_send(tp); !ok) return send_error(tp, ok.error(), msg.msg_flags);
   Source from(msg);
   const size_t total = from.left();
-  const uint32_t mss = tcp_current_mss(tp), size_goal = tcp_xmit_size_goal(tp, mss);
+  const uint32_t mss = tcp_current_mss(tp);
+  // A short write of its own needs no large segment, and no division to find that out.
+  const uint32_t size_goal = total <= mss && tp->sk_write_queue.empty() ? mss : tcp_xmit_size_goal(tp, mss);
   while (from.left()) {
     uint32_t room = 0;
     sk_buff* s = tail_with_room(tp, size_goal, room);

@@ -172,7 +172,8 @@ void tcp_timewait_process(Tcp& tcp, tcp_timewait_sock* tw, Skb skb) {
       return tcp_v4_do_rcv(listener, std::move(skb));
     }
   }
-  kfree_skb_reason(std::move(skb), timewait(tcp, tw, skb, s));
+  const Verdict why = timewait(tcp, tw, skb, s);
+  kfree_skb_reason(std::move(skb), why);
 }
 
 }  // namespace glass

@@ -32,7 +32,8 @@ std::string format_nstat(const CounterSnapshot& counters, bool all) {
   return out;
 }
 
-std::string format_counter_columns(const std::vector<std::pair<std::string, CounterSnapshot>>& hosts, const Style& style) {
+std::string format_counter_columns(const std::vector<std::pair<std::string, CounterSnapshot>>& hosts,
+                                   const Style& style) {
   std::vector<Table::Column> columns{{"COUNTER"}};
   for (const auto& host : hosts) columns.push_back({host.first, Table::Align::right});
   Table table(columns);
@@ -71,7 +72,8 @@ std::string format_softnet(const SoftnetRow& s, const Style& style) {
                {"DROPPED", Table::Align::right},
                {"TIME_SQUEEZE", Table::Align::right},
                {"BACKLOG", Table::Align::right}});
-  table.add({std::to_string(s.processed), std::to_string(s.dropped), std::to_string(s.time_squeeze), std::to_string(s.backlog)});
+  table.add({std::to_string(s.processed), std::to_string(s.dropped), std::to_string(s.time_squeeze),
+             std::to_string(s.backlog)});
   Table devices({{"DEVICE"},
                  {"MTU", Table::Align::right},
                  {"RX-PACKETS", Table::Align::right},
@@ -84,8 +86,8 @@ std::string format_softnet(const SoftnetRow& s, const Style& style) {
                  {"INGRESS"}});
   for (const DeviceRow& d : s.devices)
     devices.add({d.name, std::to_string(d.mtu), std::to_string(d.stats.rx_packets), std::to_string(d.stats.rx_bytes),
-                 std::to_string(d.stats.rx_dropped), std::to_string(d.stats.tx_packets), std::to_string(d.stats.tx_bytes),
-                 std::to_string(d.stats.tx_dropped), d.qdisc, d.ingress});
+                 std::to_string(d.stats.rx_dropped), std::to_string(d.stats.tx_packets),
+                 std::to_string(d.stats.tx_bytes), std::to_string(d.stats.tx_dropped), d.qdisc, d.ingress});
   return table.text(style) + "\n" + devices.text(style);
 }
 
@@ -110,13 +112,18 @@ Json to_json(const SoftnetRow& s) {
 }
 
 SoftnetRow softnet_from_json(const Json& j) {
-  SoftnetRow s{number_field(j, "processed"), number_field(j, "dropped"), number_field(j, "time_squeeze"),
-               number_field(j, "backlog"), {}};
+  SoftnetRow s{number_field(j, "processed"),
+               number_field(j, "dropped"),
+               number_field(j, "time_squeeze"),
+               number_field(j, "backlog"),
+               {}};
   for (const Json& d : array_field(j, "devices"))
-    s.devices.push_back({text_field(d, "name"), static_cast<uint32_t>(number_field(d, "mtu")),
+    s.devices.push_back({text_field(d, "name"),
+                         static_cast<uint32_t>(number_field(d, "mtu")),
                          {number_field(d, "rx_packets"), number_field(d, "rx_bytes"), number_field(d, "rx_dropped"),
                           number_field(d, "tx_packets"), number_field(d, "tx_bytes"), number_field(d, "tx_dropped")},
-                         text_field(d, "qdisc"), text_field(d, "ingress")});
+                         text_field(d, "qdisc"),
+                         text_field(d, "ingress")});
   return s;
 }
 

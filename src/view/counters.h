@@ -1,6 +1,8 @@
-// Counters as nstat prints them, and what moved between two looks; the receive side as /proc/net/softnet_stat counts it.
+// Counters as nstat prints them, and what moved between two looks; the receive side as /proc/net/softnet_stat counts
+// it.
 //
-//   CounterSnapshot before = snapshot(stack.trace());   ...   format_nstat(difference(before, snapshot(stack.trace())));
+//   CounterSnapshot before = snapshot(stack.trace());   ...   format_nstat(difference(before,
+//   snapshot(stack.trace())));
 #pragma once
 #include <string>
 #include <utility>
@@ -17,7 +19,7 @@ struct CounterValue {
   uint64_t value = 0;
   bool operator==(const CounterValue&) const = default;
 };
-using CounterSnapshot = std::vector<CounterValue>;   // in the order of counters()
+using CounterSnapshot = std::vector<CounterValue>;  // in the order of counters()
 
 CounterSnapshot snapshot(const Trace&);
 // Counters that moved, by how much. Gauges that fell (TcpCurrEstab) are left out.
@@ -28,7 +30,7 @@ std::string format_nstat(const CounterSnapshot&, bool all);
 // Name and the values of several hosts beside each other; only names that are not zero everywhere.
 std::string format_counter_columns(const std::vector<std::pair<std::string, CounterSnapshot>>&, const Style& = {});
 
-Json to_json(const CounterSnapshot&);                // {"IpInReceives": 9444, ...}
+Json to_json(const CounterSnapshot&);  // {"IpInReceives": 9444, ...}
 CounterSnapshot counters_from_json(const Json&);
 
 struct DeviceRow {

@@ -27,7 +27,8 @@ TEST(Counters, DifferenceIsWhatMoved) {
 }
 
 TEST(Counters, HostsBesideEachOther) {
-  const std::string text = format_counter_columns({{"a", {{"TcpInSegs", 2}}}, {"b", {{"TcpOutSegs", 11}, {"IpInReceives", 0}}}});
+  const std::string text =
+      format_counter_columns({{"a", {{"TcpInSegs", 2}}}, {"b", {{"TcpOutSegs", 11}, {"IpInReceives", 0}}}});
   EXPECT_EQ(text, "COUNTER     a   b\nTcpInSegs   2   -\nTcpOutSegs  -  11\n");
 }
 

@@ -91,7 +91,8 @@ std::string format_drops_by_reason(const std::vector<DropRow>& rows, const Style
 
 std::string format_drops_by_place(const std::vector<DropRow>& rows, const Style& style) {
   Table table({{"COUNT", Table::Align::right}, {"REASON"}, {"PLACE"}});
-  for (const DropRow& r : rows) table.add({std::to_string(r.count), r.reason, format_place(r.function, r.file, r.line)});
+  for (const DropRow& r : rows)
+    table.add({std::to_string(r.count), r.reason, format_place(r.function, r.file, r.line)});
   return table.empty() ? "no packet was dropped\n" : table.text(style);
 }
 

@@ -14,7 +14,7 @@
 namespace glass {
 
 struct DropRow {
-  std::string reason, function, file;   // file relative to the source tree
+  std::string reason, function, file;  // file relative to the source tree
   int line = 0;
   uint64_t count = 0;
   bool operator==(const DropRow&) const = default;
@@ -22,7 +22,7 @@ struct DropRow {
 
 struct DropStackRow {
   DropRow drop;
-  std::vector<std::string> stack;       // innermost first, "function (file:line)"
+  std::vector<std::string> stack;  // innermost first, "function (file:line)"
 };
 
 DropRow drop_row(const DropPlace&, uint64_t count = 0);
@@ -36,13 +36,14 @@ std::vector<DropStackRow> drop_stack_rows(const Trace&);
 std::vector<DropRow> merge_drops(std::vector<DropRow>);
 
 std::string format_drop_catalogue(const std::vector<DropRow>&, const Style& = {});
-std::string format_drops_by_reason(const std::vector<DropRow>&, const Style& = {});   // count, reason, meaning
-std::string format_drops_by_place(const std::vector<DropRow>&, const Style& = {});    // count, reason, function (file:line)
+std::string format_drops_by_reason(const std::vector<DropRow>&, const Style& = {});  // count, reason, meaning
+std::string format_drops_by_place(const std::vector<DropRow>&,
+                                  const Style& = {});  // count, reason, function (file:line)
 std::string format_drops_by_stack(const std::vector<DropStackRow>&, const Style& = {});
-std::string format_drop_place(const DropRow&);                                        // "TCP_CSUM at tcp_v4_rcv (src/…:77)"
+std::string format_drop_place(const DropRow&);  // "TCP_CSUM at tcp_v4_rcv (src/…:77)"
 
-Json to_json(const DropRow&);                    // reason, function, file, line, count
-Json catalogue_json(const std::vector<DropRow>&);   // reason, function, file, line
+Json to_json(const DropRow&);                      // reason, function, file, line, count
+Json catalogue_json(const std::vector<DropRow>&);  // reason, function, file, line
 Json to_json(const std::vector<DropRow>&);
 Json to_json(const std::vector<DropStackRow>&);
 DropRow drop_row_from_json(const Json&);

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-
 #include <nlohmann/json.hpp>
 
 namespace glass {
@@ -47,7 +46,8 @@ TEST(Drops, StacksAreCountedWhileTracing) {
   const auto rows = drop_stack_rows(trace);
   ASSERT_EQ(rows.size(), 1u);
   EXPECT_EQ(rows[0].stack, std::vector<std::string>{"tcp_v4_rcv (src/tcp/a.cc:5)"});
-  EXPECT_NE(format_drops_by_stack(rows).find("1 x TCP_CSUM at first_place (src/view/drops_test.cc:"), std::string::npos);
+  EXPECT_NE(format_drops_by_stack(rows).find("1 x TCP_CSUM at first_place (src/view/drops_test.cc:"),
+            std::string::npos);
 }
 
 TEST(Drops, NothingDropped) {

@@ -71,9 +71,8 @@ std::string format_live_drop(const EventRow& e, std::string_view packet, int64_t
 }
 
 Json to_json(const EventRow& e) {
-  Json j{{"when_ns", e.when_ns}, {"kind", e.kind},   {"context", e.context}, {"depth", e.depth},
-         {"function", e.function}, {"file", e.file}, {"line", e.line},       {"skb", e.skb},
-         {"len", e.len}};
+  Json j{{"when_ns", e.when_ns}, {"kind", e.kind}, {"context", e.context}, {"depth", e.depth}, {"function", e.function},
+         {"file", e.file},       {"line", e.line}, {"skb", e.skb},         {"len", e.len}};
   if (!e.reason.empty()) j["reason"] = e.reason;
   return j;
 }

@@ -13,13 +13,13 @@ namespace glass {
 
 // A TraceEvent without pointers, so that it can travel as JSON.
 struct EventRow {
-  int64_t when_ns = 0;             // on the stack's time line
-  std::string kind;                // enter, drop, consume, queue
-  std::string context;             // "softirq receive"
-  std::string function, file;      // entered; else the innermost function at the time
+  int64_t when_ns = 0;         // on the stack's time line
+  std::string kind;            // enter, drop, consume, queue
+  std::string context;         // "softirq receive"
+  std::string function, file;  // entered; else the innermost function at the time
   int line = 0;
   uint32_t depth = 0, skb = 0, len = 0;
-  std::string reason;              // drops: function, file and line are then the drop's place
+  std::string reason;  // drops: function, file and line are then the drop's place
   bool operator==(const EventRow&) const = default;
 };
 

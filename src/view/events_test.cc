@@ -11,7 +11,8 @@ constexpr FunctionInfo kIpRcv{"ip_rcv", "/x/src/ip/ip_input.cc", 40};
 const DropPlace* a_place() { return DROP(IP_CSUM); }
 
 TraceEvent event(TraceEvent::Kind kind) {
-  return {Instant(1500ms), &kIpRcv, kind == TraceEvent::Kind::drop ? a_place() : nullptr, 12, 66, kind, Context::softirq_rx, 2};
+  return {Instant(1500ms),     &kIpRcv, kind == TraceEvent::Kind::drop ? a_place() : nullptr, 12, 66, kind,
+          Context::softirq_rx, 2};
 }
 
 TEST(Events, OneLineEach) {

@@ -86,7 +86,8 @@ std::string format_reason(const DropReasonRow& r, const std::vector<DropRow>& ca
   const auto places = places_of(r.name, catalogue);
   for (const DropRow& p : places) out += fmt::format("    {}\n", format_place(p.function, p.file, p.line));
   if (places.empty())
-    out += r.reason == DropReason::NOT_SPECIFIED ? "    none: given by the packet handle itself\n" : "    none in this program\n";
+    out += r.reason == DropReason::NOT_SPECIFIED ? "    none: given by the packet handle itself\n"
+                                                 : "    none in this program\n";
   return out;
 }
 

@@ -1,4 +1,5 @@
-// What there is to know about a drop reason: its sentence, source, counters, causes, remedy, and the places that give it.
+// What there is to know about a drop reason: its sentence, source, counters, causes, remedy, and the places that give
+// it.
 //
 //   fmt::print("{}", format_reason(row(DropReason::TCP_CSUM), drop_catalogue(), style));
 #pragma once
@@ -11,7 +12,7 @@
 namespace glass {
 
 std::string format_reason(const DropReasonRow&, const std::vector<DropRow>& catalogue, const Style& = {});
-std::string format_reason_list(const Style& = {});       // one line each
+std::string format_reason_list(const Style& = {});  // one line each
 Json reason_json(const DropReasonRow&, const std::vector<DropRow>& catalogue);
 Json reason_list_json(const std::vector<DropRow>& catalogue);
 

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-
 #include <nlohmann/json.hpp>
 
 namespace glass {
@@ -21,7 +20,8 @@ TEST(Explain, SaysEverythingThereIs) {
 }
 
 TEST(Explain, FindsNamesInAnyCaseAndWithLinuxsPrefix) {
-  for (const char* name : {"TCP_CSUM", "tcp_csum", "tcp-csum", "SKB_DROP_REASON_TCP_CSUM", "skb_drop_reason_tcp_csum"}) {
+  for (const char* name :
+       {"TCP_CSUM", "tcp_csum", "tcp-csum", "SKB_DROP_REASON_TCP_CSUM", "skb_drop_reason_tcp_csum"}) {
     const DropReasonRow* r = look_up_reason(name);
     ASSERT_TRUE(r) << name;
     EXPECT_EQ(r->reason, DropReason::TCP_CSUM);

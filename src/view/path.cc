@@ -158,7 +158,8 @@ std::string format_path(std::span<const PathPart> parts, Instant start, const St
     for (const TraceEvent& e : part.events) {
       if (!before || before->context != e.context || before->when != e.when) {
         base_depth = e.depth;
-        const std::string heading = fmt::format("{}, {}, at {}", part.host, name(e.context), format_milliseconds(e.when - start));
+        const std::string heading =
+            fmt::format("{}, {}, at {}", part.host, name(e.context), format_milliseconds(e.when - start));
         out += style.bold(heading) + "\n";
       }
       out += event_line(e, base_depth, style);

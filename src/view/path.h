@@ -18,18 +18,19 @@ namespace glass {
 
 // The events between the entry of a function and its return.
 struct CallScope {
-  size_t begin = 0, end = 0;   // places in the events, end exclusive
+  size_t begin = 0, end = 0;  // places in the events, end exclusive
 };
 std::optional<CallScope> find_call(std::span<const TraceEvent>, std::string_view function, size_t from);
 // The first call of that name at or after `from` inside which packet `skb` is seen.
-std::optional<CallScope> find_call_with(std::span<const TraceEvent>, std::string_view function, size_t from, uint32_t skb);
+std::optional<CallScope> find_call_with(std::span<const TraceEvent>, std::string_view function, size_t from,
+                                        uint32_t skb);
 // The packet that entered the function named last in the scope; 0 if none did.
 uint32_t packet_entering(std::span<const TraceEvent>, const CallScope&, std::string_view function);
 
 // A whole call, without what was done in it to packets other than `skb`.
 std::vector<TraceEvent> call_path(std::span<const TraceEvent>, const CallScope&, uint32_t skb);
-// Everything from `from` on that was done to the packet: the functions it entered, what these called, and what called them; not
-// what was done to other packets on the way.
+// Everything from `from` on that was done to the packet: the functions it entered, what these called, and what called
+// them; not what was done to other packets on the way.
 std::vector<TraceEvent> packet_path(std::span<const TraceEvent>, size_t from, uint32_t skb);
 
 struct PathPart {

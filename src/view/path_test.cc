@@ -45,7 +45,13 @@ std::string names(const std::vector<TraceEvent>& events) {
 
 TEST(Path, ACallEndsWhereItReturns) {
   Script s;
-  s.enter("poll").leave().enter("__sys_sendto").enter("tcp_sendmsg").enter("__dev_queue_xmit", 7).leave(3).enter("other");
+  s.enter("poll")
+      .leave()
+      .enter("__sys_sendto")
+      .enter("tcp_sendmsg")
+      .enter("__dev_queue_xmit", 7)
+      .leave(3)
+      .enter("other");
   const auto call = find_call(s.events(), "__sys_sendto", 0);
   ASSERT_TRUE(call);
   EXPECT_EQ(call->begin, 1u);
@@ -66,7 +72,14 @@ TEST(Path, FindsTheCallThatSeesThePacket) {
 
 TEST(Path, CallPathLeavesOutOtherPackets) {
   Script s;
-  s.enter("recv").end(Kind::consume, 4).enter("tcp_send_ack").enter("ip_queue_xmit", 9).enter("deeper").leave(3).enter("release_sock").leave(2);
+  s.enter("recv")
+      .end(Kind::consume, 4)
+      .enter("tcp_send_ack")
+      .enter("ip_queue_xmit", 9)
+      .enter("deeper")
+      .leave(3)
+      .enter("release_sock")
+      .leave(2);
   const auto call = find_call(s.events(), "recv", 0);
   EXPECT_EQ(names(call_path(s.events(), *call, 4)), "recv end tcp_send_ack release_sock");
 }
@@ -74,11 +87,11 @@ TEST(Path, CallPathLeavesOutOtherPackets) {
 TEST(Path, PacketPathHasCallersAndCalleesAndNoStrangers) {
   Script s;
   s.context(Context::softirq_rx).enter("net_rx_action").enter("__napi_poll");
-  s.enter("ip_rcv", 1).enter("tcp_ack").leave(2);                             // another packet before
+  s.enter("ip_rcv", 1).enter("tcp_ack").leave(2);  // another packet before
   s.enter("ip_rcv", 2).enter("tcp_rcv_established", 2).enter("tcp_ack").leave();
-  s.enter("tcp_send_ack").enter("ip_queue_xmit", 5).enter("ip_output").leave(3);   // the answer to it
+  s.enter("tcp_send_ack").enter("ip_queue_xmit", 5).enter("ip_output").leave(3);  // the answer to it
   s.end(Kind::queue, 2).leave(2);
-  s.enter("ip_rcv", 3).leave(3);                                              // and after
+  s.enter("ip_rcv", 3).leave(3);  // and after
   EXPECT_EQ(names(packet_path(s.events(), 0, 2)),
             "net_rx_action __napi_poll ip_rcv tcp_rcv_established tcp_ack tcp_send_ack queue");
 }

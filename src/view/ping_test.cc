@@ -11,9 +11,12 @@ const IpAddress kHost = IpAddress::v4(10, 0, 0, 1);
 
 TEST(Ping, LinesAsPingPrintsThem) {
   EXPECT_EQ(format_ping_start("10.0.0.1", kHost, 56), "PING 10.0.0.1 (10.0.0.1) 56(84) bytes of data.\n");
-  EXPECT_EQ(format_ping_reply(kHost, 56, 1, 64, 34us, false), "64 bytes from 10.0.0.1: icmp_seq=1 ttl=64 time=0.034 ms\n");
-  EXPECT_EQ(format_ping_reply(kHost, 56, 2, 63, 1234us, true), "64 bytes from 10.0.0.1: icmp_seq=2 ttl=63 time=1.23 ms (DUP!)\n");
-  EXPECT_EQ(format_ping_reply(kHost, 0, 3, 64, 20100us, false), "8 bytes from 10.0.0.1: icmp_seq=3 ttl=64 time=20.1 ms\n");
+  EXPECT_EQ(format_ping_reply(kHost, 56, 1, 64, 34us, false),
+            "64 bytes from 10.0.0.1: icmp_seq=1 ttl=64 time=0.034 ms\n");
+  EXPECT_EQ(format_ping_reply(kHost, 56, 2, 63, 1234us, true),
+            "64 bytes from 10.0.0.1: icmp_seq=2 ttl=63 time=1.23 ms (DUP!)\n");
+  EXPECT_EQ(format_ping_reply(kHost, 0, 3, 64, 20100us, false),
+            "8 bytes from 10.0.0.1: icmp_seq=3 ttl=64 time=20.1 ms\n");
   EXPECT_EQ(format_ping_reply(kHost, 0, 3, 64, 140ms, false), "8 bytes from 10.0.0.1: icmp_seq=3 ttl=64 time=140 ms\n");
 }
 

@@ -74,7 +74,8 @@ std::string label_of(const SequenceEvent& e, const SeqBase& base) {
     if (const size_t at = text.find(" TCP "); at != std::string::npos) text.erase(0, at + 5);
     const size_t open = text.find(" <"), close = text.find('>', open == std::string::npos ? 0 : open);
     if (open != std::string::npos && close != std::string::npos)
-      text.replace(open, close - open + 1, short_options(std::string_view(text).substr(open + 2, close - open - 2), s->tcp->syn()));
+      text.replace(open, close - open + 1,
+                   short_options(std::string_view(text).substr(open + 2, close - open - 2), s->tcp->syn()));
   }
   if (e.duplicate) text += " (duplicated on the way)";
   return text;
@@ -83,7 +84,7 @@ std::string label_of(const SequenceEvent& e, const SeqBase& base) {
 // "---- S seq 0 win 64240 ---->", the label in the middle; "--✗" at the end where the packet was lost.
 std::string arrow(const SequenceEvent& e, const std::string& label, size_t width) {
   const bool lost = !e.arrived;
-  constexpr size_t kGap = 10;       // how far from the other side a lost packet ends
+  constexpr size_t kGap = 10;  // how far from the other side a lost packet ends
   const size_t length = lost ? width - kGap : width;
   const size_t used = display_width(label) + 3;
   const size_t dashes = used < length ? length - used : 0;
@@ -122,7 +123,9 @@ std::string heading(const SequenceOptions& o) {
   return left + std::string(right_at > left.size() ? right_at - left.size() : 1, ' ') + o.right;
 }
 
-bool is_shown(size_t event, const SequenceOptions& o) { return o.only.empty() || std::ranges::binary_search(o.only, event); }
+bool is_shown(size_t event, const SequenceOptions& o) {
+  return o.only.empty() || std::ranges::binary_search(o.only, event);
+}
 
 }  // namespace
 

@@ -20,7 +20,8 @@ std::vector<uint8_t> segment(bool from_a, uint16_t flags, uint32_t seq, uint32_t
                       .flags = flags,
                       .window = 502,
                       .options = {.timestamps = TcpTimestamps{1, 2}}};
-  Ipv4Header ip{.protocol = static_cast<uint8_t>(IpProto::TCP), .source = from_a ? kA : kB, .destination = from_a ? kB : kA};
+  Ipv4Header ip{
+      .protocol = static_cast<uint8_t>(IpProto::TCP), .source = from_a ? kA : kB, .destination = from_a ? kB : kA};
   ip.total_length = static_cast<uint16_t>(ip.size() + tcp.size() + data);
   std::vector<uint8_t> bytes;
   EXPECT_TRUE(append(ip, bytes));
@@ -30,14 +31,15 @@ std::vector<uint8_t> segment(bool from_a, uint16_t flags, uint32_t seq, uint32_t
 }
 
 std::string diagram(const std::vector<SequenceEvent>& events, std::vector<size_t> only = {}) {
-  return sequence_diagram(events, {.left = "client", .right = "server", .start = Instant(1s), .width = 60, .only = std::move(only)});
+  return sequence_diagram(
+      events, {.left = "client", .right = "server", .start = Instant(1s), .width = 60, .only = std::move(only)});
 }
 
 TEST(Sequence, HandshakeWithRelativeNumbers) {
-  const std::string text = diagram({{Instant(1s), Instant(1020ms), true, segment(true, TCPHDR_SYN, 1000, 0), "", false},
-                                    {Instant(1020ms), Instant(1040ms), false,
-                                     segment(false, TCPHDR_SYN | TCPHDR_ACK, 77000, 1001), "", false},
-                                    {Instant(1040ms), Instant(1060ms), true, segment(true, TCPHDR_ACK, 1001, 77001), "", false}});
+  const std::string text = diagram(
+      {{Instant(1s), Instant(1020ms), true, segment(true, TCPHDR_SYN, 1000, 0), "", false},
+       {Instant(1020ms), Instant(1040ms), false, segment(false, TCPHDR_SYN | TCPHDR_ACK, 77000, 1001), "", false},
+       {Instant(1040ms), Instant(1060ms), true, segment(true, TCPHDR_ACK, 1001, 77001), "", false}});
   EXPECT_NE(text.find("     0.000 ms |"), std::string::npos) << text;
   EXPECT_NE(text.find("S seq 0 win 502"), std::string::npos) << text;
   EXPECT_NE(text.find("S. seq 0 ack 1 win 502"), std::string::npos) << text;
@@ -48,17 +50,19 @@ TEST(Sequence, HandshakeWithRelativeNumbers) {
 }
 
 TEST(Sequence, LostPacketsAreMarkedWithTheirReason) {
-  const std::string text =
-      diagram({{Instant(1s), std::nullopt, true, segment(true, TCPHDR_ACK, 5, 9, 14), "QDISC_DROP at impair (src/dev/netem.cc:1)", false},
-               {Instant(1s), std::nullopt, false, segment(false, TCPHDR_ACK, 9, 19), "", false}});
-  EXPECT_NE(text.find("-✗          |                ✗ QDISC_DROP at impair (src/dev/netem.cc:1)\n"), std::string::npos) << text;
+  const std::string text = diagram({{Instant(1s), std::nullopt, true, segment(true, TCPHDR_ACK, 5, 9, 14),
+                                     "QDISC_DROP at impair (src/dev/netem.cc:1)", false},
+                                    {Instant(1s), std::nullopt, false, segment(false, TCPHDR_ACK, 9, 19), "", false}});
+  EXPECT_NE(text.find("-✗          |                ✗ QDISC_DROP at impair (src/dev/netem.cc:1)\n"), std::string::npos)
+      << text;
   EXPECT_NE(text.find("|          ✗-"), std::string::npos) << text;
   EXPECT_NE(text.find("seq 1:15"), std::string::npos) << "a connection seen from its middle begins at 1: " << text;
 }
 
 TEST(Sequence, EveryLineIsAsWide) {
-  const std::string text = diagram({{Instant(1s), Instant(2s), true, segment(true, TCPHDR_SYN, 1000, 0), "", false},
-                                    {Instant(1s), Instant(2s), false, segment(false, TCPHDR_ACK, 1, 1, 100), "", false}});
+  const std::string text =
+      diagram({{Instant(1s), Instant(2s), true, segment(true, TCPHDR_SYN, 1000, 0), "", false},
+               {Instant(1s), Instant(2s), false, segment(false, TCPHDR_ACK, 1, 1, 100), "", false}});
   size_t width = 0;
   for (size_t at = text.find('\n') + 1; at < text.size();) {
     const size_t end = text.find('\n', at);
@@ -73,7 +77,8 @@ TEST(Sequence, EveryLineIsAsWide) {
 
 TEST(Sequence, SortsByTime) {
   const auto packet = segment(true, TCPHDR_ACK, 1000, 1);
-  const std::string text = diagram({{Instant(1009ms), Instant(2s), true, packet, "", false}, {Instant(1s), Instant(2s), true, packet, "", false}});
+  const std::string text = diagram(
+      {{Instant(1009ms), Instant(2s), true, packet, "", false}, {Instant(1s), Instant(2s), true, packet, "", false}});
   EXPECT_LT(text.find(" 0.000 ms"), text.find(" 9.000 ms"));
 }
 

@@ -12,7 +12,9 @@ namespace glass {
 
 namespace {
 
-std::string endpoint(const SocketAddress& a) { return a.port ? to_string(a) : fmt::format("{}:*", to_string(a.address)); }
+std::string endpoint(const SocketAddress& a) {
+  return a.port ? to_string(a) : fmt::format("{}:*", to_string(a.address));
+}
 
 // The port is aligned, not the address, as ss does.
 struct Endpoint {
@@ -66,7 +68,8 @@ std::string format_sockets(const std::vector<SocketRow>& all_rows, bool all, con
     return fmt::format("{:<11}{:<7}{:<7}{:>{}}:{:<{}} {:>{}}:{:<{}}", state, recv_q, send_q, l.address, w.local, l.port,
                        w.local_port, p.address, w.remote, p.port, w.remote_port);
   };
-  std::string out = style.bold(line("State", "Recv-Q", "Send-Q", Endpoint("Local Address:Port"), Endpoint("Peer Address:Port")));
+  std::string out =
+      style.bold(line("State", "Recv-Q", "Send-Q", Endpoint("Local Address:Port"), Endpoint("Peer Address:Port")));
   out += '\n';
   for (const SocketRow& r : rows) {
     out += line(r.state, std::to_string(r.recv_q), std::to_string(r.send_q), Endpoint(r.local), Endpoint(r.remote));

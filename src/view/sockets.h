@@ -13,9 +13,9 @@ namespace glass {
 
 // A TcpSocketRow as plain text, so that it can travel as JSON.
 struct SocketRow {
-  std::string state, local, remote;   // "10.0.0.1:80"; "0.0.0.0:*" for none
+  std::string state, local, remote;  // "10.0.0.1:80"; "0.0.0.0:*" for none
   uint64_t recv_q = 0, send_q = 0;
-  std::string info;                   // what `ss -ti` prints below; empty: nothing
+  std::string info;  // what `ss -ti` prints below; empty: nothing
   bool operator==(const SocketRow&) const = default;
 };
 

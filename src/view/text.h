@@ -37,18 +37,18 @@ class Table {
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
   void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
   bool empty() const { return rows_.empty(); }
-  std::string text(const Style& = {}) const;   // with a title line, if any column has a title
+  std::string text(const Style& = {}) const;  // with a title line, if any column has a title
 
  private:
   std::vector<Column> columns_;
   std::vector<std::vector<std::string>> rows_;
 };
 
-size_t display_width(std::string_view utf8);               // code points; good for what this program prints
-std::string format_bytes(uint64_t bytes);                  // "14 B", "10.0 MB"; powers of ten
-std::string format_rate(uint64_t bytes, Duration);         // "11.2 MB/s"
-std::string format_seconds(Duration);                      // "0.213 s"
-std::string format_milliseconds(Duration);                 // "20.000 ms"
+size_t display_width(std::string_view utf8);        // code points; good for what this program prints
+std::string format_bytes(uint64_t bytes);           // "14 B", "10.0 MB"; powers of ten
+std::string format_rate(uint64_t bytes, Duration);  // "11.2 MB/s"
+std::string format_seconds(Duration);               // "0.213 s"
+std::string format_milliseconds(Duration);          // "20.000 ms"
 // A file of the source tree by its place in it: "src/tcp/tcp_input.cc".
 std::string_view source_path(std::string_view file);
 // "tcp_v4_rcv (src/tcp/tcp_ipv4.cc:77)"

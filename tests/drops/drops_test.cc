@@ -22,7 +22,7 @@ using test::RawSegment;
 struct Expected {
   DropReason reason;
   std::string_view function, file;
-  std::vector<Mib> counters = {};   // each moved by one
+  std::vector<Mib> counters = {};  // each moved by one
   uint64_t packets = 1;
 };
 
@@ -80,14 +80,19 @@ class DropsTest : public testing::Test {
   std::array<uint64_t, kMibCount> counter_{};
 };
 
-Bytes some_syn(uint16_t port = 80, uint16_t source = 40000) { return test::tcp_packet({.source = source, .dest = port, .seq = 1, .flags = TCPHDR_SYN}); }
+Bytes some_syn(uint16_t port = 80, uint16_t source = 40000) {
+  return test::tcp_packet({.source = source, .dest = port, .seq = 1, .flags = TCPHDR_SYN});
+}
 
 // --- link and IP
 
 TEST_F(DropsTest, BadIpChecksum) {
   Bytes packet = some_syn();
   packet[10] ^= 1;
-  drop_of(packet, {DropReason::IP_CSUM, "ip_rcv_core", "src/ip/ip_input.cc", {Mib::IpExtInCsumErrors, Mib::IpInHdrErrors, Mib::IpInReceives}});
+  drop_of(packet, {DropReason::IP_CSUM,
+                   "ip_rcv_core",
+                   "src/ip/ip_input.cc",
+                   {Mib::IpExtInCsumErrors, Mib::IpInHdrErrors, Mib::IpInReceives}});
   expect_nothing_else(0);
 }
 
@@ -110,7 +115,8 @@ TEST_F(DropsTest, WrongHostByIpAddress) {
 }
 
 TEST_F(DropsTest, UnknownProtocol) {
-  drop_of(test::ip_packet(200, Bytes(20)), {DropReason::IP_NOPROTO, "ip_local_deliver_finish", "src/ip/ip_input.cc", {Mib::IpInUnknownProtos}});
+  drop_of(test::ip_packet(200, Bytes(20)),
+          {DropReason::IP_NOPROTO, "ip_local_deliver_finish", "src/ip/ip_input.cc", {Mib::IpInUnknownProtos}});
   expect_nothing_else(1);
   EXPECT_EQ(host.stack.trace().value(Mib::IcmpOutDestUnreachs), 1u) << "protocol unreachable";
 }
@@ -130,7 +136,8 @@ TEST_F(DropsTest, FullBacklog) {
 // --- UDP
 
 TEST_F(DropsTest, ClosedUdpPort) {
-  drop_of(test::udp_packet(5555, 9999, {'x'}), {DropReason::NO_SOCKET, "__udp4_lib_rcv", "src/udp/udp_input.cc", {Mib::UdpNoPorts}});
+  drop_of(test::udp_packet(5555, 9999, {'x'}),
+          {DropReason::NO_SOCKET, "__udp4_lib_rcv", "src/udp/udp_input.cc", {Mib::UdpNoPorts}});
   expect_nothing_else(1);
   EXPECT_EQ(host.stack.trace().value(Mib::IcmpOutDestUnreachs), 1u) << "port unreachable";
 }
@@ -139,7 +146,10 @@ TEST_F(DropsTest, FullUdpReceiveBuffer) {
   host.udp_socket(9000, 1);
   const Bytes packet = test::udp_packet(5555, 9000, Bytes(1000, 'x'));
   EXPECT_TRUE(host.put_in(packet));
-  drop_of(packet, {DropReason::SOCKET_RCVBUFF, "udp_queue_rcv_one_skb", "src/udp/udp_input.cc", {Mib::UdpRcvbufErrors, Mib::UdpInErrors}});
+  drop_of(packet, {DropReason::SOCKET_RCVBUFF,
+                   "udp_queue_rcv_one_skb",
+                   "src/udp/udp_input.cc",
+                   {Mib::UdpRcvbufErrors, Mib::UdpInErrors}});
   expect_nothing_else(0);
 }
 
@@ -148,15 +158,19 @@ TEST_F(DropsTest, FullUdpReceiveBuffer) {
 TEST_F(DropsTest, BadTcpChecksum) {
   Bytes packet = some_syn();
   packet[36] ^= 1;
-  drop_of(packet, {DropReason::TCP_CSUM, "tcp_checksum_ok", "src/tcp/tcp_ipv4.cc", {Mib::TcpInCsumErrors, Mib::TcpInErrs, Mib::TcpInSegs}});
+  drop_of(packet, {DropReason::TCP_CSUM,
+                   "tcp_checksum_ok",
+                   "src/tcp/tcp_ipv4.cc",
+                   {Mib::TcpInCsumErrors, Mib::TcpInErrs, Mib::TcpInSegs}});
   expect_nothing_else(0);
 }
 
 TEST_F(DropsTest, ShortTcpHeader) {
   Bytes packet = some_syn();
-  packet[32] = 4 << 4;   // a data offset of 16 bytes
+  packet[32] = 4 << 4;  // a data offset of 16 bytes
   test::set_tcp_checksum(packet);
-  drop_of(packet, {DropReason::PKT_TOO_SMALL, "tcp_header_ok", "src/tcp/tcp_ipv4.cc", {Mib::TcpInErrs, Mib::TcpInSegs}});
+  drop_of(packet,
+          {DropReason::PKT_TOO_SMALL, "tcp_header_ok", "src/tcp/tcp_ipv4.cc", {Mib::TcpInErrs, Mib::TcpInSegs}});
   expect_nothing_else(0);
 }
 
@@ -173,20 +187,25 @@ TEST_F(DropsTest, ClosedTcpPort) {
 
 TEST_F(DropsTest, SynToAFullListener) {
   host.listen(80, 0);
-  for (uint16_t source : {1000, 1001}) {      // a backlog of 0 still takes one
+  for (uint16_t source : {1000, 1001}) {  // a backlog of 0 still takes one
     host.sent.clear();
     EXPECT_TRUE(host.put_in(some_syn(80, source)));
     if (host.sent.empty()) break;
     const auto* synack = reinterpret_cast<const tcphdr*>(host.sent.back().data() + sizeof(iphdr));
     EXPECT_TRUE(host.put_in(test::tcp_packet({.source = source, .dest = 80, .seq = 2, .ack = ntohl(synack->seq) + 1})));
   }
-  drop_of(some_syn(80, 1002), {DropReason::TCP_LISTEN_OVERFLOW, "tcp_v4_conn_request", "src/tcp/tcp_listen.cc", {Mib::TcpExtListenOverflows, Mib::TcpExtListenDrops}});
+  drop_of(some_syn(80, 1002), {DropReason::TCP_LISTEN_OVERFLOW,
+                               "tcp_v4_conn_request",
+                               "src/tcp/tcp_listen.cc",
+                               {Mib::TcpExtListenOverflows, Mib::TcpExtListenDrops}});
   expect_nothing_else(0);
 }
 
 class ConnectedDropsTest : public DropsTest {
  protected:
-  explicit ConnectedDropsTest(const Bytes& options = {}) : c(host, host.listen(80), 80, 40000, options) { EXPECT_GE(c.fd, 0); }
+  explicit ConnectedDropsTest(const Bytes& options = {}) : c(host, host.listen(80), 80, 40000, options) {
+    EXPECT_GE(c.fd, 0);
+  }
   RawConnection c;
 };
 
@@ -217,7 +236,8 @@ TEST_F(ConnectedDropsTest, DataBeyondTheWindow) {
 
 TEST_F(ConnectedDropsTest, DataAtTheRightEdgeOfTheWindow) {
   const uint32_t window = c.tcp().rcv_wnd;
-  drop_of(c.segment({.seq = window, .payload = Bytes(10)}), {DropReason::TCP_OVERWINDOW, "tcp_data_queue", "src/tcp/tcp_data_queue.cc"});
+  drop_of(c.segment({.seq = window, .payload = Bytes(10)}),
+          {DropReason::TCP_OVERWINDOW, "tcp_data_queue", "src/tcp/tcp_data_queue.cc"});
   expect_nothing_else(1);
 }
 
@@ -231,14 +251,16 @@ TEST_F(ConnectedDropsTest, DataBeforeTheWindow) {
 }
 
 TEST_F(ConnectedDropsTest, ResetOutsideTheWindow) {
-  drop_of(c.segment({.seq = 100'000, .flags = TCPHDR_RST}), {DropReason::TCP_INVALID_SEQUENCE, "check_sequence", "src/tcp/tcp_validate.cc"});
+  drop_of(c.segment({.seq = 100'000, .flags = TCPHDR_RST}),
+          {DropReason::TCP_INVALID_SEQUENCE, "check_sequence", "src/tcp/tcp_validate.cc"});
   expect_nothing_else(0);
   EXPECT_EQ(c.tcp().skc_state, tcp_state::ESTABLISHED);
 }
 
 // RFC 5961 section 3: inside the window but not exact, it is only challenged.
 TEST_F(ConnectedDropsTest, ResetInsideTheWindow) {
-  drop_of(c.segment({.seq = 1, .flags = TCPHDR_RST}), {DropReason::TCP_RESET, "tcp_validate_incoming", "src/tcp/tcp_validate.cc"});
+  drop_of(c.segment({.seq = 1, .flags = TCPHDR_RST}),
+          {DropReason::TCP_RESET, "tcp_validate_incoming", "src/tcp/tcp_validate.cc"});
   expect_nothing_else(1);
   EXPECT_EQ(host.stack.trace().value(Mib::TcpExtTCPChallengeACK), 1u);
   EXPECT_EQ(c.tcp().skc_state, tcp_state::ESTABLISHED);
@@ -256,7 +278,8 @@ TEST_F(ConnectedDropsTest, FullTcpReceiveBuffer) {
   }
   expect_dropped({DropReason::PROTO_MEM, "tcp_data_queue", "src/tcp/tcp_data_queue.cc", {Mib::TcpExtTCPRcvQDrop}});
   expect_nothing_else(1);
-  EXPECT_EQ(ntohs(reinterpret_cast<const tcphdr*>(host.sent.back().data() + sizeof(iphdr))->window), 0) << "the window is closed";
+  EXPECT_EQ(ntohs(reinterpret_cast<const tcphdr*>(host.sent.back().data() + sizeof(iphdr))->window), 0)
+      << "the window is closed";
 }
 
 // --- every packet has exactly one end
@@ -300,8 +323,10 @@ class Ends : public TraceSink {
     ++drops;
   }
   void on_event(const TraceEvent& e) override {
-    if (e.kind == TraceEvent::Kind::consume) ++ended_[e.skb];
-    else ended_.try_emplace(e.skb, 0);
+    if (e.kind == TraceEvent::Kind::consume)
+      ++ended_[e.skb];
+    else
+      ended_.try_emplace(e.skb, 0);
   }
   // Packets that were seen somewhere, but not to end.
   uint64_t without_end() const {
@@ -316,10 +341,11 @@ class Ends : public TraceSink {
 TEST(OneEndTest, EveryPacketOfABusyLossyExchange) {
   for (uint64_t seed = 1; seed <= 3; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
-    Ends ends;   // the world's end is still seen by it
+    Ends ends;  // the world's end is still seen by it
     World world({.seed = seed});
     Stack &a = world.add_host("a"), &b = world.add_host("b");
-    world.connect(a, "10.0.0.1/24", b, "10.0.0.2/24", {.netem = "loss 10% reorder 10% duplicate 5% corrupt 1% delay 10ms"});
+    world.connect(a, "10.0.0.1/24", b, "10.0.0.2/24",
+                  {.netem = "loss 10% reorder 10% duplicate 5% corrupt 1% delay 10ms"});
     for (Stack* host : {&a, &b}) {
       host->trace().set_sink(&ends);
       host->trace().start(1);
@@ -352,13 +378,14 @@ TEST(OneEndTest, WhatQueuesHoldIsInUseUntilClosed) {
   ASSERT_GE(c.fd, 0);
   const size_t before = host.pool.skbs_in_use();
   EXPECT_TRUE(host.put_in(c.segment({.payload = Bytes(10)})));
-  EXPECT_TRUE(host.put_in(c.segment({.seq = 20, .payload = Bytes(10)})));   // out of order
+  EXPECT_TRUE(host.put_in(c.segment({.seq = 20, .payload = Bytes(10)})));  // out of order
   EXPECT_GE(host.pool.skbs_in_use(), before + 2);
-  EXPECT_TRUE(host.stack.sockets().sys_close(c.fd));                        // unread data: a reset
+  EXPECT_TRUE(host.stack.sockets().sys_close(c.fd));  // unread data: a reset
   EXPECT_TRUE(host.stack.sockets().sys_close(listener));
   EXPECT_TRUE(host.pass(200s));
   EXPECT_EQ(host.pool.skbs_in_use(), 0u);
-  EXPECT_EQ(host.stack.trace().drops_for(DropReason::SOCKET_CLOSE), 2u) << "the unread segment and the one behind the hole";
+  EXPECT_EQ(host.stack.trace().drops_for(DropReason::SOCKET_CLOSE), 2u)
+      << "the unread segment and the one behind the hole";
   EXPECT_EQ(host.stack.trace().leaked(), 0u);
 }
 

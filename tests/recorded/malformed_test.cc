@@ -104,9 +104,8 @@ std::string to_hex(const Bytes& bytes) {
 }
 
 MacAddress mac_of(const std::string& name) {
-  static const std::map<std::string, MacAddress> kMac{{"host", test::kHostMac},
-                                                      {"bcast", *parse_mac("ff:ff:ff:ff:ff:ff")},
-                                                      {"mcast", *parse_mac("01:00:5e:00:00:05")}};
+  static const std::map<std::string, MacAddress> kMac{
+      {"host", test::kHostMac}, {"bcast", *parse_mac("ff:ff:ff:ff:ff:ff")}, {"mcast", *parse_mac("01:00:5e:00:00:05")}};
   return kMac.at(name);
 }
 
@@ -116,7 +115,8 @@ MacAddress mac_of(const std::string& name) {
 tcphdr* tcp_of(Bytes& packet) {
   if (packet.size() < sizeof(iphdr) + 12) return nullptr;
   auto* iph = reinterpret_cast<iphdr*>(packet.data());
-  if (iph->version() != 4 || iph->protocol != IpProto::TCP || iph->is_fragment() || iph->ihl() < sizeof(iphdr)) return nullptr;
+  if (iph->version() != 4 || iph->protocol != IpProto::TCP || iph->is_fragment() || iph->ihl() < sizeof(iphdr))
+    return nullptr;
   if (packet.size() < iph->ihl() + 12) return nullptr;
   return reinterpret_cast<tcphdr*>(packet.data() + iph->ihl());
 }
@@ -124,7 +124,8 @@ tcphdr* tcp_of(Bytes& packet) {
 uint16_t tcp_checksum(Bytes& packet) {
   const auto* iph = reinterpret_cast<const iphdr*>(packet.data());
   const size_t size = packet.size() - iph->ihl();
-  const uint32_t sum = csum_pseudo(IpAddress::v4_from_wire(iph->saddr), IpAddress::v4_from_wire(iph->daddr), static_cast<uint32_t>(size), 6, 0);
+  const uint32_t sum = csum_pseudo(IpAddress::v4_from_wire(iph->saddr), IpAddress::v4_from_wire(iph->daddr),
+                                   static_cast<uint32_t>(size), 6, 0);
   return csum_fold(csum_partial(packet.data() + iph->ihl(), size, sum));
 }
 
@@ -135,7 +136,8 @@ class LiveNumbers {
     if (!r || !l || !r->syn() || !l->syn()) return;
     shift_[key(r->dest, r->source)] = ntohl(l->seq) - ntohl(r->seq);
   }
-  // A recorded packet to this host, with live acknowledgment numbers; its checksum stays right if it was, and wrong if not.
+  // A recorded packet to this host, with live acknowledgment numbers; its checksum stays right if it was, and wrong if
+  // not.
   void to_host(Bytes& packet) const {
     tcphdr* th = tcp_of(packet);
     const uint32_t by = th ? shift(th->source, th->dest) : 0;
@@ -193,7 +195,7 @@ class RecordedHost : public test::RawHost {
   void prepare(const Row& row) {
     Sysctl& sysctl = stack.ns().sysctl;
     sysctl = Sysctl{};
-    sysctl.icmp_ratelimit = 0;      // the recording waited between errors
+    sysctl.icmp_ratelimit = 0;  // the recording waited between errors
     sysctl.rp_filter = row.note.contains("rp_filter=1");
     sysctl.ip_forward = row.note.contains("ip_forward=1");
     if (row.group != "listener") return;
@@ -218,8 +220,8 @@ class RecordedHost : public test::RawHost {
 // --- one row
 
 struct Outcome {
-  std::string differs;     // how it differs from what was recorded; empty: it does not
-  std::string elsewhere;   // the place's function, where it is not Linux's
+  std::string differs;    // how it differs from what was recorded; empty: it does not
+  std::string elsewhere;  // the place's function, where it is not Linux's
 };
 
 class MalformedTest : public testing::Test {
@@ -231,7 +233,8 @@ class MalformedTest : public testing::Test {
     host.sent.clear();
     host.stack.trace().clear_events();
     host.stack.advance(host.stack.now() + 1ms);
-    EXPECT_TRUE(host.put_in(packet, mac_of(row.dst_mac), static_cast<uint16_t>(std::stoi(row.ethertype, nullptr, 16)))) << row.key();
+    EXPECT_TRUE(host.put_in(packet, mac_of(row.dst_mac), static_cast<uint16_t>(std::stoi(row.ethertype, nullptr, 16))))
+        << row.key();
     Outcome o;
     check_verdict(row, o);
     check_reply(row, o);
@@ -249,7 +252,8 @@ class MalformedTest : public testing::Test {
     if (drops.empty() || !row.drops_in_linux()) return;
     const std::string function = row.location.substr(0, row.location.find('.'));
     const std::string probed = drops[0].function ? drops[0].function->name : "";
-    if (function != drops[0].place->function && function != probed) o.elsewhere = fmt::format("{} ({})", drops[0].place->function, probed);
+    if (function != drops[0].place->function && function != probed)
+      o.elsewhere = fmt::format("{} ({})", drops[0].place->function, probed);
   }
 
   void check_reply(const Row& row, Outcome& o) {
@@ -276,12 +280,14 @@ class MalformedTest : public testing::Test {
 };
 
 bool of_ipv6(const Row& row) { return row.group.ends_with('6'); }
-bool of_the_driver(const Row& row) { return row.group == "tun"; }   // refused by the kernel's TUN device itself
+bool of_the_driver(const Row& row) { return row.group == "tun"; }  // refused by the kernel's TUN device itself
 
 TEST_F(MalformedTest, AsLinuxDoes) {
   const std::vector<Row> rows = read_rows();
   ASSERT_GT(rows.size(), 180u) << "run from the top of the source tree";
-  struct Sum { int met = 0, not_yet = 0, elsewhere = 0; };
+  struct Sum {
+    int met = 0, not_yet = 0, elsewhere = 0;
+  };
   std::map<std::string, Sum> sums;
   std::string places;
   for (const Row& row : rows) {
@@ -309,12 +315,15 @@ TEST_F(MalformedTest, AsLinuxDoes) {
 TEST_F(MalformedTest, Ipv6RowsAreNotYetRun) {
   const std::vector<Row> rows = read_rows();
   EXPECT_GT(std::ranges::count_if(rows, of_ipv6), 40);
-  EXPECT_EQ(host.stack.softnet().ipv6_packet_type.func, nullptr) << "IPv6 is here: run the rows of ip6, icmp6, udp6 and tcp6";
+  EXPECT_EQ(host.stack.softnet().ipv6_packet_type.func, nullptr)
+      << "IPv6 is here: run the rows of ip6, icmp6, udp6 and tcp6";
 }
 
 TEST_F(MalformedTest, EveryExceptionNamesARow) {
   const std::vector<Row> rows = read_rows();
-  const auto is_row = [&rows](const auto& entry) { return std::ranges::any_of(rows, [&](const Row& r) { return r.key() == entry.first; }); };
+  const auto is_row = [&rows](const auto& entry) {
+    return std::ranges::any_of(rows, [&](const Row& r) { return r.key() == entry.first; });
+  };
   for (const auto& entry : kOwnReason) EXPECT_TRUE(is_row(entry)) << entry.first;
   for (const auto& entry : kNotYet) EXPECT_TRUE(is_row(entry)) << entry.first;
 }

@@ -83,8 +83,7 @@ inline Bytes tcp_packet(const RawSegment& s, const IpAddress& from = kPeer, cons
 inline Bytes udp_packet(uint16_t source, uint16_t dest, const Bytes& payload) {
   const auto length = static_cast<uint16_t>(8 + payload.size());
   const auto byte = [](int v) { return static_cast<uint8_t>(v); };
-  Bytes datagram{byte(source >> 8), byte(source), byte(dest >> 8), byte(dest),
-                 byte(length >> 8), byte(length), 0, 0};
+  Bytes datagram{byte(source >> 8), byte(source), byte(dest >> 8), byte(dest), byte(length >> 8), byte(length), 0, 0};
   datagram.insert(datagram.end(), payload.begin(), payload.end());
   return ip_packet(static_cast<uint8_t>(IpProto::UDP), datagram);
 }

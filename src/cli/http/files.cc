@@ -17,7 +17,7 @@ namespace glass {
 
 namespace {
 
-constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;   // non-blocking: a FIFO must not hold us up
+constexpr int kFlags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;  // non-blocking: a FIFO must not hold us up
 
 // Without openat2 no link is followed at all.
 int open_step_by_step(int root, std::string_view relative) {
@@ -70,7 +70,9 @@ std::expected<SiteDirectory, std::string> SiteDirectory::open(const std::string&
   SiteDirectory site;
   site.path_ = path;
   site.root_ = FileHandle(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECTORY));
-  if (!site.root_) return std::unexpected(fmt::format("cannot serve {}: {}; name a directory that can be read", path, std::strerror(errno)));
+  if (!site.root_)
+    return std::unexpected(
+        fmt::format("cannot serve {}: {}; name a directory that can be read", path, std::strerror(errno)));
   return site;
 }
 

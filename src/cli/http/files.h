@@ -34,7 +34,7 @@ struct SiteFile {
   FileHandle handle;
   bool directory = false;
   uint64_t size = 0;
-  int64_t modified = 0;      // seconds since 1970
+  int64_t modified = 0;  // seconds since 1970
 };
 
 class SiteDirectory {

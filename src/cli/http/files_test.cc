@@ -45,7 +45,8 @@ TEST(SiteDirectory, NothingOutsideByLinkOrDots) {
   std::filesystem::create_symlink("../secret", site.path() + "/site/relative");
   std::filesystem::create_symlink("..", site.path() + "/site/up");
   const auto dir = SiteDirectory::open(site.path() + "/site");
-  for (const char* path : {"absolute", "relative", "up/secret", "../secret"}) EXPECT_EQ(dir->open_file(path).error(), 403) << path;
+  for (const char* path : {"absolute", "relative", "up/secret", "../secret"})
+    EXPECT_EQ(dir->open_file(path).error(), 403) << path;
 }
 
 TEST(SiteDirectory, AFifoDoesNotHoldUp) {
@@ -71,7 +72,8 @@ TEST(SiteDirectory, Lists) {
 TEST(SiteDirectory, UnreadableIsOneLine) {
   const auto dir = SiteDirectory::open("/nonexistent/glass");
   ASSERT_FALSE(dir);
-  EXPECT_EQ(dir.error(), "cannot serve /nonexistent/glass: No such file or directory; name a directory that can be read");
+  EXPECT_EQ(dir.error(),
+            "cannot serve /nonexistent/glass: No such file or directory; name a directory that can be read");
 }
 
 }  // namespace

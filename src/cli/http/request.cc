@@ -45,7 +45,8 @@ int parse_request_line(std::string_view line, HttpRequest& r) {
   const std::string_view method = line.substr(0, first), target = line.substr(first + 1, last - first - 1);
   const std::string_view version = line.substr(last + 1);
   if (!is_token(method) || target.empty() || target.find(' ') != std::string_view::npos) return 400;
-  if (std::ranges::any_of(target, [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; })) return 400;
+  if (std::ranges::any_of(target, [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; }))
+    return 400;
   if (version.size() != 8 || !version.starts_with("HTTP/") || version[6] != '.') return 400;
   if (version[5] != '1') return version[5] >= '0' && version[5] <= '9' ? 505 : 400;
   if (version[7] < '0' || version[7] > '9') return 400;
@@ -145,7 +146,7 @@ std::optional<HttpHeaders> parse_http_headers(std::string_view lines) {
 }
 
 HttpParse parse_http_request(std::string_view bytes) {
-  size_t skipped = 0;   // empty lines before a request are to be ignored (RFC 9112 section 2.2)
+  size_t skipped = 0;  // empty lines before a request are to be ignored (RFC 9112 section 2.2)
   while (bytes.starts_with("\r\n") || bytes.starts_with("\n")) {
     const size_t n = bytes.front() == '\r' ? 2 : 1;
     bytes.remove_prefix(n);
@@ -165,7 +166,8 @@ HttpParse parse_http_request(std::string_view bytes) {
 }
 
 std::optional<std::string> http_target_path(std::string_view target) {
-  if (constexpr std::string_view kScheme = "http://"; target.starts_with(kScheme)) {   // absolute form, as sent to a proxy
+  if (constexpr std::string_view kScheme = "http://";
+      target.starts_with(kScheme)) {  // absolute form, as sent to a proxy
     const size_t slash = target.find('/', kScheme.size());
     target = slash == std::string_view::npos ? std::string_view("/") : target.substr(slash);
   }
@@ -185,7 +187,7 @@ RangeResult parse_http_range(std::string_view header, uint64_t size, ByteRange& 
   if (dash == std::string_view::npos || header.find(',') != std::string_view::npos) return RangeResult::whole;
   const std::string_view first = trim(header.substr(0, dash)), last = trim(header.substr(dash + 1));
   const auto from = parse_number(first), to = parse_number(last);
-  if (first.empty()) {   // the last so many bytes
+  if (first.empty()) {  // the last so many bytes
     if (!to) return RangeResult::whole;
     if (*to == 0 || size == 0) return RangeResult::unsatisfiable;
     out = {size - std::min(*to, size), size - 1};

@@ -28,15 +28,15 @@ struct HttpRequest {
   std::string method, target;
   int minor_version = 1;
   HttpHeaders headers;
-  bool keep_alive() const;   // by version and Connection
-  bool has_body() const;     // Content-Length other than 0, or Transfer-Encoding
+  bool keep_alive() const;  // by version and Connection
+  bool has_body() const;    // Content-Length other than 0, or Transfer-Encoding
 };
 
 struct HttpParse {
   enum class State : uint8_t { incomplete, complete, bad };
   State state = State::incomplete;
-  size_t consumed = 0;       // complete: bytes of the head
-  int status = 0;            // bad: what to answer, 400, 431, 501 or 505
+  size_t consumed = 0;  // complete: bytes of the head
+  int status = 0;       // bad: what to answer, 400, 431, 501 or 505
   HttpRequest request;
 };
 
@@ -48,8 +48,8 @@ std::optional<HttpHeaders> parse_http_headers(std::string_view lines);
 // Length of the head with its empty line; npos while it is incomplete.
 size_t http_head_size(std::string_view bytes);
 
-// The path a target asks for: query cut, %XX decoded, without leading slash ("" for the root). nullopt if it is not a path of
-// this server or could lead out of it: "..", a NUL, a broken escape.
+// The path a target asks for: query cut, %XX decoded, without leading slash ("" for the root). nullopt if it is not a
+// path of this server or could lead out of it: "..", a NUL, a broken escape.
 std::optional<std::string> http_target_path(std::string_view target);
 
 // A single byte range (RFC 9110 section 14): first to last, inclusive.

@@ -83,9 +83,10 @@ std::string http_date(int64_t seconds) {
   const sys_days day = floor<days>(when);
   const year_month_day date(day);
   const hh_mm_ss clock(when - day);
-  return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", kDays[weekday(day).c_encoding()], static_cast<unsigned>(date.day()),
-                     kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()), clock.hours().count(),
-                     clock.minutes().count(), clock.seconds().count());
+  return fmt::format("{}, {:02} {} {} {:02}:{:02}:{:02} GMT", kDays[weekday(day).c_encoding()],
+                     static_cast<unsigned>(date.day()), kMonths[static_cast<unsigned>(date.month()) - 1],
+                     static_cast<int>(date.year()), clock.hours().count(), clock.minutes().count(),
+                     clock.seconds().count());
 }
 
 std::string_view mime_type(std::string_view path) {
@@ -114,7 +115,8 @@ std::string url_escape(std::string_view path) {
   constexpr std::string_view kPlain = "-._~/";
   std::string out;
   for (char c : path) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || kPlain.find(c) != std::string_view::npos;
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                       kPlain.find(c) != std::string_view::npos;
     out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
   }
   return out;
@@ -125,7 +127,8 @@ std::string format_directory(std::string_view path, std::vector<DirectoryEntry> 
     return a.directory != b.directory ? a.directory : a.name < b.name;
   });
   const std::string title = "Index of " + html_escape(path);
-  std::string out = fmt::format("<!doctype html>\n<meta charset=\"utf-8\">\n<title>{0}</title>\n<h1>{0}</h1>\n<table>\n", title);
+  std::string out =
+      fmt::format("<!doctype html>\n<meta charset=\"utf-8\">\n<title>{0}</title>\n<h1>{0}</h1>\n<table>\n", title);
   if (path != "/") out += "<tr><td><a href=\"../\">../</a><td>\n";
   for (const DirectoryEntry& e : entries) {
     const std::string name = e.directory ? e.name + "/" : e.name;
@@ -138,14 +141,16 @@ std::string format_directory(std::string_view path, std::vector<DirectoryEntry> 
 
 std::string format_error_page(int status, std::string_view detail) {
   const std::string title = fmt::format("{} {}", status, http_status_text(status));
-  return fmt::format("<!doctype html>\n<meta charset=\"utf-8\">\n<title>{0}</title>\n<h1>{0}</h1>\n<p>{1}</p>\n", title, html_escape(detail));
+  return fmt::format("<!doctype html>\n<meta charset=\"utf-8\">\n<title>{0}</title>\n<h1>{0}</h1>\n<p>{1}</p>\n", title,
+                     html_escape(detail));
 }
 
 // --- reading
 
 HttpResponseParse parse_http_response(std::string_view bytes) {
   using State = HttpResponseParse::State;
-  if (!std::string_view("HTTP/1.").starts_with(bytes.substr(0, 7)) && !bytes.starts_with("HTTP/1.")) return {State::bad, {}};
+  if (!std::string_view("HTTP/1.").starts_with(bytes.substr(0, 7)) && !bytes.starts_with("HTTP/1."))
+    return {State::bad, {}};
   const size_t head = http_head_size(bytes);
   if (std::min(head, bytes.size()) > 4 * kMaxHttpHead) return {State::bad, {}};
   if (head == std::string_view::npos) return {};
@@ -176,8 +181,10 @@ HttpBody::HttpBody(const HttpResponse& r, bool head_request) {
     kind_ = Kind::sized;
     const auto [end, error] = std::from_chars(length->data(), length->data() + length->size(), size_);
     left_ = size_;
-    if (error != std::errc() || end != length->data() + length->size()) state_ = State::bad;
-    else if (size_ == 0) state_ = State::complete;
+    if (error != std::errc() || end != length->data() + length->size())
+      state_ = State::bad;
+    else if (size_ == 0)
+      state_ = State::complete;
   }
 }
 
@@ -261,13 +268,15 @@ HttpUrlParse parse_http_url(std::string_view text) {
   std::string target(rest.substr(slash, rest.find('#') - slash));
   if (!target.starts_with('/')) target.insert(0, "/");
   const size_t colon = authority.rfind(':');
-  HttpUrl url{.host = std::string(authority), .target = target, .address = std::string(authority.substr(0, colon)), .port = 80};
+  HttpUrl url{
+      .host = std::string(authority), .target = target, .address = std::string(authority.substr(0, colon)), .port = 80};
   if (url.address.empty()) return fail("there is no host in it");
   if (authority.find('@') != std::string_view::npos) return fail("user names are not supported");
   if (colon != std::string_view::npos) {
     const std::string_view digits = authority.substr(colon + 1);
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), url.port);
-    if (error != std::errc() || end != digits.data() + digits.size() || url.port == 0) return fail("the port is not a number from 1 to 65535");
+    if (error != std::errc() || end != digits.data() + digits.size() || url.port == 0)
+      return fail("the port is not a number from 1 to 65535");
   }
   return {url, ""};
 }

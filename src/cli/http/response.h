@@ -1,7 +1,8 @@
 // Writing responses and reading them (RFC 9112 sections 4, 6 and 7), as pure functions.
 //
 //   std::string head = format_http_head(404, {{"Content-Type", "text/html"}});
-//   auto answer = parse_http_response(bytes);   HttpBody body(*answer, false);   body.feed(more, [](std::string_view data) { ... });
+//   auto answer = parse_http_response(bytes);   HttpBody body(*answer, false);   body.feed(more, [](std::string_view
+//   data) { ... });
 #pragma once
 #include <functional>
 
@@ -9,12 +10,12 @@
 
 namespace glass {
 
-std::string_view http_status_text(int status);                       // "Not Found"
-std::string format_http_head(int status, const HttpHeaders&);        // with the empty line
-std::string http_date(int64_t seconds_since_1970);                   // "Sun, 06 Nov 1994 08:49:37 GMT"
-std::string_view mime_type(std::string_view path);                   // by extension; application/octet-stream
+std::string_view http_status_text(int status);                 // "Not Found"
+std::string format_http_head(int status, const HttpHeaders&);  // with the empty line
+std::string http_date(int64_t seconds_since_1970);             // "Sun, 06 Nov 1994 08:49:37 GMT"
+std::string_view mime_type(std::string_view path);             // by extension; application/octet-stream
 std::string html_escape(std::string_view);
-std::string url_escape(std::string_view path);                       // for a link: everything but unreserved characters and '/'
+std::string url_escape(std::string_view path);  // for a link: everything but unreserved characters and '/'
 
 struct DirectoryEntry {
   std::string name;
@@ -29,7 +30,7 @@ struct HttpResponse {
   int status = 0;
   std::string reason;
   HttpHeaders headers;
-  size_t consumed = 0;      // bytes of the head
+  size_t consumed = 0;  // bytes of the head
 };
 struct HttpResponseParse {
   enum class State : uint8_t { incomplete, complete, bad };
@@ -49,7 +50,7 @@ class HttpBody {
   // The connection has ended: whether the body is complete.
   bool end() const { return state_ == State::complete || kind_ == Kind::until_close; }
   State state() const { return state_; }
-  std::optional<uint64_t> size() const;      // if it was announced
+  std::optional<uint64_t> size() const;  // if it was announced
   uint64_t received() const { return received_; }
 
  private:
@@ -68,7 +69,7 @@ class HttpBody {
 
 // "http://10.0.0.1:8080/a" taken apart. Only numeric addresses: the error says so in one line.
 struct HttpUrl {
-  std::string host, target;      // the host as written, with its port if it is not 80: what the Host header wants
+  std::string host, target;  // the host as written, with its port if it is not 80: what the Host header wants
   std::string address;
   uint16_t port = 80;
 };

@@ -14,7 +14,8 @@ HttpResponse response(std::string headers, int status = 200) {
 }
 
 // Feeds `bytes` in pieces of `step`.
-std::pair<std::string, BodyState> read_body(const HttpResponse& r, std::string_view bytes, size_t step, bool head_request = false) {
+std::pair<std::string, BodyState> read_body(const HttpResponse& r, std::string_view bytes, size_t step,
+                                            bool head_request = false) {
   HttpBody body(r, head_request);
   std::string out;
   for (size_t at = 0; at < bytes.size(); at += step)
@@ -33,8 +34,8 @@ TEST(HttpResponse, Head) {
 }
 
 TEST(HttpResponse, BadHeads) {
-  for (std::string_view text : {"SSH-2.0-x\r\n", "HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1 OK\r\n\r\n",
-                                "HTTP/1.1 200 OK\r\nbad header\r\n\r\n"})
+  for (std::string_view text : {"SSH-2.0-x\r\n", "HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n",
+                                "HTTP/1.1 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nbad header\r\n\r\n"})
     EXPECT_EQ(parse_http_response(text).state, HttpResponseParse::State::bad) << text;
   for (std::string_view text : {"", "HT", "HTTP/1.1 200 OK\r\nA: b\r\n"})
     EXPECT_EQ(parse_http_response(text).state, HttpResponseParse::State::incomplete) << text;
@@ -107,8 +108,9 @@ TEST(HttpUrl, TakenApart) {
 }
 
 TEST(HttpUrl, BadOnesSayWhy) {
-  for (std::string_view text : {"https://10.0.0.1/", "http://", "http://:80/", "http://10.0.0.1:0/", "http://10.0.0.1:70000/",
-                                "http://10.0.0.1:x/", "http://u@10.0.0.1/", "http://10.0.0.1/a b", ""}) {
+  for (std::string_view text :
+       {"https://10.0.0.1/", "http://", "http://:80/", "http://10.0.0.1:0/", "http://10.0.0.1:70000/",
+        "http://10.0.0.1:x/", "http://u@10.0.0.1/", "http://10.0.0.1/a b", ""}) {
     const auto p = parse_http_url(text);
     EXPECT_FALSE(p.url) << text;
     EXPECT_NE(p.error.find("http://10.0.0.1:8080/path"), std::string::npos) << p.error;

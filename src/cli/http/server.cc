@@ -12,7 +12,7 @@ namespace glass {
 namespace {
 
 constexpr size_t kPiece = 256 * 1024;
-constexpr Duration kIdle = 60s;      // between requests, and for a request to arrive
+constexpr Duration kIdle = 60s;  // between requests, and for a request to arrive
 
 HttpAnswer text_answer(int status, std::string text, std::string_view type, int64_t now) {
   HttpAnswer a;
@@ -31,7 +31,7 @@ HttpAnswer error_answer(int status, std::string_view detail, int64_t now) {
 HttpAnswer redirect_to_slash(std::string_view target, int64_t now) {
   const size_t query = std::min(target.find('?'), target.size());
   std::string location = fmt::format("{}/{}", target.substr(0, query), target.substr(query));
-  location.erase(0, location.find_first_not_of('/') - 1);   // "//host/" would lead elsewhere
+  location.erase(0, location.find_first_not_of('/') - 1);  // "//host/" would lead elsewhere
   HttpAnswer a = error_answer(301, "The directory is at " + location, now);
   a.headers.push_back({"Location", location});
   return a;
@@ -58,18 +58,22 @@ HttpAnswer file_answer(SiteFile file, const HttpRequest& request, const std::str
                {"Content-Type", std::string(mime_type(path))},
                {"Last-Modified", http_date(file.modified)},
                {"Accept-Ranges", "bytes"}};
-  if (a.status == 206) a.headers.push_back({"Content-Range", fmt::format("bytes {}-{}/{}", range.first, range.last, file.size)});
+  if (a.status == 206)
+    a.headers.push_back({"Content-Range", fmt::format("bytes {}-{}/{}", range.first, range.last, file.size)});
   return a;
 }
 
-HttpAnswer directory_answer(const SiteDirectory& site, SiteFile directory, const HttpRequest& request, std::string path, int64_t now) {
+HttpAnswer directory_answer(const SiteDirectory& site, SiteFile directory, const HttpRequest& request, std::string path,
+                            int64_t now) {
   if (!path.empty() && !path.ends_with('/')) {
-    if (!request.target.substr(0, request.target.find('?')).ends_with('/')) return redirect_to_slash(request.target, now);
+    if (!request.target.substr(0, request.target.find('?')).ends_with('/'))
+      return redirect_to_slash(request.target, now);
     path += '/';
   }
   if (auto index = site.open_file(path + "index.html"); index && !index->directory)
     return file_answer(std::move(*index), request, "index.html", now);
-  return text_answer(200, format_directory("/" + path, SiteDirectory::list(directory)), "text/html; charset=utf-8", now);
+  return text_answer(200, format_directory("/" + path, SiteDirectory::list(directory)), "text/html; charset=utf-8",
+                     now);
 }
 
 void finish(HttpAnswer& a, bool keep_alive, bool send_body) {
@@ -115,7 +119,7 @@ Task<bool> send_file(TcpStream& stream, const HttpAnswer& a, HttpStatistics& sta
   for (uint64_t done = 0; done < a.size;) {
     const size_t want = std::min<uint64_t>(piece.size(), a.size - done);
     const ssize_t n = ::pread(a.file.fd(), piece.data(), want, static_cast<off_t>(a.offset + done));
-    if (n <= 0) co_return false;   // shorter than it was: the promise of Content-Length cannot be kept
+    if (n <= 0) co_return false;  // shorter than it was: the promise of Content-Length cannot be kept
     const Result<void> sent = co_await stream.send_all(std::span(piece).first(static_cast<size_t>(n)));
     if (!sent) co_return false;
     done += static_cast<uint64_t>(n);

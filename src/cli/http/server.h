@@ -3,7 +3,8 @@
 //   HttpSite site{*SiteDirectory::open("."), stats};
 //   spawn(loop, serve_http_connection(loop, std::move(stream), site));
 //
-// Files are read in pieces of 256 KiB that go straight into the connection; only one piece a connection is held in memory.
+// Files are read in pieces of 256 KiB that go straight into the connection; only one piece a connection is held in
+// memory.
 #pragma once
 #include <map>
 #include <span>
@@ -26,8 +27,8 @@ struct HttpSite {
 // What to answer to a request; made without touching a connection.
 struct HttpAnswer {
   int status = 200;
-  HttpHeaders headers;            // all of them
-  std::string text;               // the body, if it is no file
+  HttpHeaders headers;  // all of them
+  std::string text;     // the body, if it is no file
   FileHandle file;
   uint64_t offset = 0, size = 0;  // of the body
   bool keep_alive = true, send_body = true;

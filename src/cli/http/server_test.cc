@@ -125,8 +125,8 @@ TEST(HttpServer, KeepAliveThenClose) {
   files.write("a", "first");
   files.write("b", "second");
   const std::string answer = http_exchange(files,
-                                      "GET /a HTTP/1.1\r\nHost: x\r\n\r\nHEAD /b HTTP/1.1\r\nHost: x\r\n\r\n"
-                                      "GET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+                                           "GET /a HTTP/1.1\r\nHost: x\r\n\r\nHEAD /b HTTP/1.1\r\nHost: x\r\n\r\n"
+                                           "GET /b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   EXPECT_NE(answer.find("\r\n\r\nfirstHTTP/1.1 200 OK"), std::string::npos) << answer;
   EXPECT_TRUE(answer.ends_with("\r\n\r\nsecond")) << answer;
 }
