@@ -81,38 +81,32 @@ bool is_disordered_ack(const tcp_sock* tp, const Skb& skb) {
          static_cast<int32_t>(tp->rx_opt.ts_recent - tp->rx_opt.rcv_tsval) <= replay_ms;
 }
 
-Verdict paws_verdict(const tcp_sock* tp, const Skb& skb) {
+enum class Paws { passed, failed, old_ack };
+
+Paws tcp_disordered_ack_check(const tcp_sock* tp, const Skb& skb) {
   const TcpCb& cb = TCP_SKB_CB(skb);
-  if (!tcp_hdr(*skb).ack() || cb.seq != cb.end_seq) return DROP(TCP_RFC7323_PAWS);
-  if (before(cb.seq, tp->rcv_nxt)) return DROP(TCP_RFC7323_PAWS_ACK);
-  return is_disordered_ack(tp, skb) ? nullptr : DROP(TCP_RFC7323_PAWS);
+  if (!tcp_hdr(*skb).ack() || cb.seq != cb.end_seq) return Paws::failed;
+  if (before(cb.seq, tp->rcv_nxt)) return Paws::old_ack;
+  return is_disordered_ack(tp, skb) ? Paws::passed : Paws::failed;
 }
 
-bool is_reason(Verdict v, DropReason r) { return v->reason == r; }
-
-// Step 1a. Null: passed, or a reset, which PAWS does not stop.
-Verdict check_paws(tcp_sock* tp, const Skb& skb) {
-  if (!tcp_fast_parse_options(tp, *skb) || !tp->rx_opt.saw_tstamp || tcp_paws_check(tp->rx_opt, TCP_PAWS_WINDOW, now_of(tp))) return nullptr;
-  Verdict why = paws_verdict(tp, skb);
-  if (!why || tcp_hdr(*skb).rst()) return nullptr;
-  if (is_reason(why, DropReason::TCP_RFC7323_PAWS_ACK)) {
-    count(tp, Mib::TcpExtPAWSOldAck);
-    return why;
-  }
-  count(tp, Mib::TcpExtPAWSEstab);
-  if (!tcp_oow_rate_limited(net_of(tp), *skb, Mib::TcpExtTCPACKSkippedPAWS, tp->last_oow_ack_time)) tcp_send_dupack(tp, *skb);
-  return why;
+// Step 1a. PAWS does not stop a reset.
+Paws check_paws(tcp_sock* tp, const Skb& skb) {
+  if (!tcp_fast_parse_options(tp, *skb) || !tp->rx_opt.saw_tstamp || tcp_paws_check(tp->rx_opt, TCP_PAWS_WINDOW, now_of(tp))) return Paws::passed;
+  return tcp_hdr(*skb).rst() ? Paws::passed : tcp_disordered_ack_check(tp, skb);
 }
 
 // Step 1b. The window test, as lenient as Linux's: a FIN may stick out, and an empty queue takes a segment that overruns the edge.
-Verdict check_sequence(const tcp_sock* tp, const Skb& skb) {
+enum class Window { fits, old, beyond, overruns };
+
+Window tcp_sequence(const tcp_sock* tp, const Skb& skb) {
   const TcpCb& cb = TCP_SKB_CB(skb);
-  if (before(cb.end_seq, tp->rcv_wup)) return DROP(TCP_OLD_SEQUENCE);
+  if (before(cb.end_seq, tp->rcv_wup)) return Window::old;
   const Seq limit = tp->rcv_nxt + tcp_receive_window(tp);
-  if (!after(cb.end_seq, limit)) return nullptr;
-  if (!after(cb.end_seq - (cb.tcp_flags & TCPHDR_FIN ? 1 : 0), limit)) return nullptr;
-  if (after(cb.seq, limit)) return DROP(TCP_INVALID_SEQUENCE);
-  return tp->sk_receive_queue.empty() ? nullptr : DROP(TCP_INVALID_END_SEQUENCE);
+  if (!after(cb.end_seq, limit)) return Window::fits;
+  if (!after(cb.end_seq - (cb.tcp_flags & TCPHDR_FIN ? 1 : 0), limit)) return Window::fits;
+  if (after(cb.seq, limit)) return Window::beyond;
+  return tp->sk_receive_queue.empty() ? Window::fits : Window::overruns;
 }
 
 // A reset for rcv_nxt - 1 from a peer that has sent its FIN.
@@ -129,11 +123,10 @@ bool reset_is_exact(const tcp_sock* tp, const TcpCb& cb) {
   return cb.seq == edge;
 }
 
-Verdict syn_challenge(tcp_sock* tp, bool syn_inerr) {
+void syn_challenge(tcp_sock* tp, bool syn_inerr) {
   if (syn_inerr) count(tp, Mib::TcpInErrs);
   count(tp, Mib::TcpExtTCPSYNChallenge);
   tcp_send_challenge_ack(tp);
-  return DROP(TCP_INVALID_SYN);
 }
 
 // The SYN-ACK that answers our SYN-ACK when both sides opened at once.
@@ -142,16 +135,21 @@ bool is_simultaneous_synack(const tcp_sock* tp, const TcpCb& cb) {
          cb.ack_seq == tp->snd_nxt;
 }
 
-// A segment outside the window. True: it is a reset that counts all the same.
-bool out_of_window(tcp_sock* tp, const Skb& skb, Verdict& why, bool syn_inerr) {
-  const tcphdr& th = tcp_hdr(*skb);
-  if (th.rst()) return reset_before_fin(tp, TCP_SKB_CB(skb));
-  if (th.syn()) {
-    why = syn_challenge(tp, syn_inerr);
-    return false;
-  }
-  if (!is_reason(why, DropReason::TCP_OLD_SEQUENCE)) count(tp, Mib::TcpExtBeyondWindow);
+// What an old timestamp is answered with: nothing if it is only an ACK that was overtaken.
+void answer_paws(tcp_sock* tp, const Skb& skb, Paws paws) {
+  count(tp, paws == Paws::old_ack ? Mib::TcpExtPAWSOldAck : Mib::TcpExtPAWSEstab);
+  if (paws == Paws::failed && !tcp_oow_rate_limited(net_of(tp), *skb, Mib::TcpExtTCPACKSkippedPAWS, tp->last_oow_ack_time)) tcp_send_dupack(tp, *skb);
+}
+
+// A segment outside the window is answered with where the window is.
+void answer_out_of_window(tcp_sock* tp, const Skb& skb, Window window) {
+  if (tcp_hdr(*skb).rst()) return;
+  if (window != Window::old) count(tp, Mib::TcpExtBeyondWindow);
   if (!tcp_oow_rate_limited(net_of(tp), *skb, Mib::TcpExtTCPACKSkippedSeq, tp->last_oow_ack_time)) tcp_send_dupack(tp, *skb);
+}
+
+bool drop(Skb& skb, Verdict why) {
+  kfree_skb_reason(std::move(skb), why);
   return false;
 }
 
@@ -161,27 +159,30 @@ bool tcp_validate_incoming(tcp_sock* tp, Skb& skb, bool syn_inerr) {
   PROBE(net_of(tp).trace, skb);
   const TcpCb& cb = TCP_SKB_CB(skb);
   const tcphdr& th = tcp_hdr(*skb);
-  if (Verdict why = check_paws(tp, skb)) {
-    if (th.syn()) why = syn_challenge(tp, syn_inerr);
-    kfree_skb_reason(std::move(skb), why);
-    return false;
+  const Paws paws = check_paws(tp, skb);
+  const Window window = tcp_sequence(tp, skb);
+  const bool outside = paws != Paws::passed || window != Window::fits;
+  if (th.syn() && !th.rst() && (outside || !is_simultaneous_synack(tp, cb))) {
+    syn_challenge(tp, syn_inerr);
+    return drop(skb, DROP(TCP_INVALID_SYN));
   }
-  bool resets = false;
-  if (Verdict why = check_sequence(tp, skb)) {
-    resets = out_of_window(tp, skb, why, syn_inerr);
-    if (!resets) return kfree_skb_reason(std::move(skb), why), false;
+  if (paws != Paws::passed) {
+    answer_paws(tp, skb, paws);
+    return drop(skb, paws == Paws::old_ack ? DROP(TCP_RFC7323_PAWS_ACK) : DROP(TCP_RFC7323_PAWS));
   }
-  if (resets || (th.rst() && reset_is_exact(tp, cb))) {
-    tcp_reset(tp);
-    consume_skb(std::move(skb));
-    return false;
+  if (window != Window::fits && !(th.rst() && reset_before_fin(tp, cb))) {
+    answer_out_of_window(tp, skb, window);
+    if (window == Window::old) return drop(skb, DROP(TCP_OLD_SEQUENCE));
+    return drop(skb, window == Window::beyond ? DROP(TCP_INVALID_SEQUENCE) : DROP(TCP_INVALID_END_SEQUENCE));
   }
-  if (th.rst()) {
+  if (!th.rst()) return true;
+  if (!reset_is_exact(tp, cb)) {
     tcp_send_challenge_ack(tp);
-    return kfree_skb_reason(std::move(skb), DROP(TCP_RESET)), false;
+    return drop(skb, DROP(TCP_RESET));
   }
-  if (th.syn() && !is_simultaneous_synack(tp, cb)) return kfree_skb_reason(std::move(skb), syn_challenge(tp, syn_inerr)), false;
-  return true;
+  tcp_reset(tp);
+  consume_skb(std::move(skb));
+  return false;
 }
 
 }  // namespace glass
