@@ -1,8 +1,8 @@
 // The Internet checksum (RFC 1071), in the pieces Linux's stack uses.
 //
-// A partial sum is a 32-bit one's-complement sum over 16-bit words as they stand in memory. It may be carried on from one
-// piece of a packet to the next as long as every piece but the last has an even length. csum_fold() makes the 16 bits that go into
-// a header (stored as they are, no byte swap); a region that contains its right checksum folds to 0.
+// A partial sum is a 32-bit one's-complement sum over 16-bit words as they stand in memory. It may be carried on from
+// one piece of a packet to the next as long as every piece but the last has an even length. csum_fold() makes the 16
+// bits that go into a header (stored as they are, no byte swap); a region that contains its right checksum folds to 0.
 //
 //   uint32_t sum = csum_partial(header, 20, 0);   ip.check = csum_fold(sum);
 #pragma once
@@ -35,7 +35,8 @@ constexpr uint16_t csum_fold(uint32_t sum) {
 }
 
 // Pseudo header of RFC 9293 section 3.1 / RFC 8200 section 8.1: addresses, length, protocol. Either family.
-uint32_t csum_pseudo(const IpAddress& source, const IpAddress& destination, uint32_t length, uint8_t protocol, uint32_t sum);
+uint32_t csum_pseudo(const IpAddress& source, const IpAddress& destination, uint32_t length, uint8_t protocol,
+                     uint32_t sum);
 
 // RFC 1624: the header checksum after a 16-bit field (network order) changed from `from` to `to`.
 constexpr uint16_t csum_replace2(uint16_t check, uint16_t from, uint16_t to) {

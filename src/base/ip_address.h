@@ -39,14 +39,30 @@ struct alignas(8) IpAddress {
   // From the four bytes as they stand in a packet.
   static IpAddress v4_from_wire(uint32_t network_order) { return v4(ntohl(network_order)); }
 
-  uint64_t high() const { uint64_t w; std::memcpy(&w, bytes.data(), 8); return w; }
-  uint64_t low() const { uint64_t w; std::memcpy(&w, bytes.data() + 8, 8); return w; }
+  uint64_t high() const {
+    uint64_t w;
+    std::memcpy(&w, bytes.data(), 8);
+    return w;
+  }
+  uint64_t low() const {
+    uint64_t w;
+    std::memcpy(&w, bytes.data() + 8, 8);
+    return w;
+  }
   bool operator==(const IpAddress& o) const { return ((high() ^ o.high()) | (low() ^ o.low())) == 0; }
 
-  bool is_v4() const { uint32_t w; std::memcpy(&w, bytes.data() + 8, 4); return high() == 0 && w == 0xffff0000u; }
+  bool is_v4() const {
+    uint32_t w;
+    std::memcpy(&w, bytes.data() + 8, 4);
+    return high() == 0 && w == 0xffff0000u;
+  }
   bool is_v6() const { return !is_v4(); }
-  uint32_t v4_host() const { return ntohl(v4_wire()); }                                          // requires is_v4()
-  uint32_t v4_wire() const { uint32_t w; std::memcpy(&w, bytes.data() + 12, 4); return w; }      // requires is_v4()
+  uint32_t v4_host() const { return ntohl(v4_wire()); }  // requires is_v4()
+  uint32_t v4_wire() const {
+    uint32_t w;
+    std::memcpy(&w, bytes.data() + 12, 4);
+    return w;
+  }  // requires is_v4()
 
   bool is_unspecified() const { return high() == 0 && (low() == 0 || (is_v4() && v4_wire() == 0)); }
   bool is_multicast() const { return is_v4() ? (v4_host() >> 28) == 0xe : bytes[0] == 0xff; }
@@ -54,8 +70,8 @@ struct alignas(8) IpAddress {
   bool is_limited_broadcast() const { return is_v4() && v4_host() == 0xffffffffu; }
 };
 
-std::string to_string(const IpAddress&);                       // "192.0.2.1" or RFC 5952 text
-std::optional<IpAddress> parse_ip(std::string_view text);      // either family; nullopt if it is not an address
+std::string to_string(const IpAddress&);                   // "192.0.2.1" or RFC 5952 text
+std::optional<IpAddress> parse_ip(std::string_view text);  // either family; nullopt if it is not an address
 
 // An address with a prefix length: "10.0.0.1/24". For IPv4 the length counts from the IPv4 part (0 to 32).
 struct IpPrefix {
@@ -63,10 +79,10 @@ struct IpPrefix {
   uint8_t length = 0;
 
   uint8_t length128() const { return static_cast<uint8_t>(address.is_v4() ? length + 96 : length); }
-  bool contains(const IpAddress& a) const;   // never across families: ::/0 holds no IPv4 address
+  bool contains(const IpAddress& a) const;  // never across families: ::/0 holds no IPv4 address
   bool operator==(const IpPrefix&) const = default;
 };
-std::optional<IpPrefix> parse_prefix(std::string_view text);   // without "/len": the whole address
+std::optional<IpPrefix> parse_prefix(std::string_view text);  // without "/len": the whole address
 
 struct MacAddress {
   std::array<uint8_t, 6> bytes{};

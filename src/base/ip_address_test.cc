@@ -25,21 +25,21 @@ TEST(IpAddress, ParsesAndPrintsIpv4) {
 }
 
 TEST(IpAddress, RefusesWhatIsNotStrictlyIpv4) {
-  for (const char* bad : {"", ".", "1", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.04", "01.2.3.4", "1.2.3.4 ",
-                          " 1.2.3.4", "1.2.3.-4", "1.2..4", "1.2.3.", ".1.2.3", "0x1.2.3.4", "1.2.3.4/8",
-                          "1.2.3.1000", "1,2,3,4"}) {
+  for (const char* bad :
+       {"", ".", "1", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.04", "01.2.3.4", "1.2.3.4 ", " 1.2.3.4", "1.2.3.-4",
+        "1.2..4", "1.2.3.", ".1.2.3", "0x1.2.3.4", "1.2.3.4/8", "1.2.3.1000", "1,2,3,4"}) {
     EXPECT_FALSE(parse_ip(bad)) << bad;
   }
   EXPECT_FALSE(parse_ip(std::string_view("1.2.3.4\0", 8)));
 }
 
 TEST(IpAddress, CanonicalTextOfRfc5952) {
-  EXPECT_EQ(round_trip("2001:0db8::0001"), "2001:db8::1");                        // 4.1
-  EXPECT_EQ(round_trip("2001:db8:0:0:0:0:2:1"), "2001:db8::2:1");                 // 4.2.1
-  EXPECT_EQ(round_trip("2001:db8:0:1:1:1:1:1"), "2001:db8:0:1:1:1:1:1");          // 4.2.2
-  EXPECT_EQ(round_trip("2001:0:0:1:0:0:0:1"), "2001:0:0:1::1");                   // 4.2.3
-  EXPECT_EQ(round_trip("2001:db8:0:0:1:0:0:1"), "2001:db8::1:0:0:1");             // 4.2.3
-  EXPECT_EQ(round_trip("2001:DB8::ABCD"), "2001:db8::abcd");                      // 4.3
+  EXPECT_EQ(round_trip("2001:0db8::0001"), "2001:db8::1");                // 4.1
+  EXPECT_EQ(round_trip("2001:db8:0:0:0:0:2:1"), "2001:db8::2:1");         // 4.2.1
+  EXPECT_EQ(round_trip("2001:db8:0:1:1:1:1:1"), "2001:db8:0:1:1:1:1:1");  // 4.2.2
+  EXPECT_EQ(round_trip("2001:0:0:1:0:0:0:1"), "2001:0:0:1::1");           // 4.2.3
+  EXPECT_EQ(round_trip("2001:db8:0:0:1:0:0:1"), "2001:db8::1:0:0:1");     // 4.2.3
+  EXPECT_EQ(round_trip("2001:DB8::ABCD"), "2001:db8::abcd");              // 4.3
   EXPECT_EQ(round_trip("::"), "::");
   EXPECT_EQ(round_trip("::1"), "::1");
   EXPECT_EQ(round_trip("fe80::"), "fe80::");
@@ -55,10 +55,11 @@ TEST(IpAddress, MappedAddressesAreIpv4) {
 }
 
 TEST(IpAddress, RefusesWhatIsNotIpv6) {
-  for (const char* bad : {":", ":::", "1::2::3", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7::8:9",
-                          "12345::", "::g", ":1::2", "1::2:", "1:2:3:4:5:6:7:8::", "::1:2:3:4:5:6:7:8",
-                          "fe80::1%eth0", " ::1", "::1 ", "::/0", "1.2.3.4::", "::1.2.3", "::1.2.3.4:5",
-                          "1:2:3:4:5:6:7:1.2.3.4", "[::1]", "::01.2.3.4"}) {
+  for (const char* bad :
+       {":",         ":::",   "1::2::3",   "1:2:3:4:5:6:7",     "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7::8:9",    "12345::",
+        "::g",       ":1::2", "1::2:",     "1:2:3:4:5:6:7:8::", "::1:2:3:4:5:6:7:8", "fe80::1%eth0",          " ::1",
+        "::1 ",      "::/0",  "1.2.3.4::", "::1.2.3",           "::1.2.3.4:5",       "1:2:3:4:5:6:7:1.2.3.4", "[::1]",
+        "::01.2.3.4"}) {
     EXPECT_FALSE(parse_ip(bad)) << bad;
   }
 }
@@ -155,7 +156,8 @@ TEST(IpPrefix, ContainsComparesExactlyTheFirstBits) {
   for (int i = 0; i < 20000; ++i) {
     const bool four = i % 2;
     IpAddress base = IpAddress::v4(rng.next_u32());
-    if (!four) for (uint8_t& b : base.bytes) b = static_cast<uint8_t>(rng.next() | 1);
+    if (!four)
+      for (uint8_t& b : base.bytes) b = static_cast<uint8_t>(rng.next() | 1);
     const unsigned first = four ? 96 : 0, bit = first + rng.below(128 - first);
     IpAddress other = base;
     other.bytes[bit / 8] ^= static_cast<uint8_t>(0x80 >> bit % 8);

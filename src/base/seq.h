@@ -14,7 +14,10 @@ struct Seq {
   constexpr bool operator==(const Seq&) const = default;
   constexpr Seq operator+(uint32_t n) const { return {v + n}; }
   constexpr Seq operator-(uint32_t n) const { return {v - n}; }
-  constexpr Seq& operator+=(uint32_t n) { v += n; return *this; }
+  constexpr Seq& operator+=(uint32_t n) {
+    v += n;
+    return *this;
+  }
   // Bytes from `from` to this one; meaningful when this is not before `from`.
   constexpr uint32_t operator-(Seq from) const { return v - from.v; }
 };

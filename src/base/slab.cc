@@ -13,13 +13,13 @@ Slab::Slab(size_t object_size, size_t align, size_t per_chunk)
 Slab::~Slab() {
   for (void* chunk : chunks_) {
     detail::unpoison(chunk, size_ * per_chunk_);
-    ::operator delete(chunk, std::align_val_t{align_});
+    ::operator delete (chunk, std::align_val_t{align_});
   }
 }
 
 void Slab::grow() {
   chunks_.reserve(chunks_.size() + 1);
-  auto* chunk = static_cast<std::byte*>(::operator new(size_ * per_chunk_, std::align_val_t{align_}));
+  auto* chunk = static_cast<std::byte*>(::operator new (size_* per_chunk_, std::align_val_t{align_}));
   chunks_.push_back(chunk);
   // Backwards, so that objects are handed out in the order of their addresses.
   for (size_t i = per_chunk_; i-- > 0;) free_ = new (chunk + i * size_) Node{free_};

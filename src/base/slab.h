@@ -46,7 +46,8 @@ class Slab {
   Slab& operator=(const Slab&) = delete;
 
   void* alloc() {
-    if (!free_) [[unlikely]] grow();
+    if (!free_) [[unlikely]]
+      grow();
     Node* n = free_;
     detail::unpoison(n, size_);
     free_ = n->next;
@@ -60,12 +61,14 @@ class Slab {
     --in_use_;
     detail::poison(n, size_);
   }
-  size_t in_use() const { return in_use_; }              // objects handed out now
-  size_t object_size() const { return size_; }           // after rounding up to the alignment
+  size_t in_use() const { return in_use_; }     // objects handed out now
+  size_t object_size() const { return size_; }  // after rounding up to the alignment
   size_t bytes_reserved() const { return chunks_.size() * size_ * per_chunk_; }
 
  private:
-  struct Node { Node* next; };
+  struct Node {
+    Node* next;
+  };
   void grow();
 
   Node* free_ = nullptr;

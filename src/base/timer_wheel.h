@@ -16,7 +16,7 @@
 namespace glass {
 
 struct timer_list {
-  timer_list* next = nullptr;        // in its slot; nullptr pprev = not armed
+  timer_list* next = nullptr;  // in its slot; nullptr pprev = not armed
   timer_list** pprev = nullptr;
   Instant expires{};
   void (*function)(timer_list*) = nullptr;
@@ -50,25 +50,25 @@ class TimerWheel {
   // Design notes stand in timer_wheel.cc.
   static constexpr int kLevels = 8, kSlots = 64;
   struct Slot {
-    timer_list* first = nullptr;   // newest first
-    Instant earliest{};            // no timer of the slot expires before it; meaningless when the slot is empty
+    timer_list* first = nullptr;  // newest first
+    Instant earliest{};           // no timer of the slot expires before it; meaningless when the slot is empty
   };
 
   void place(timer_list*);
   void unlink(timer_list*);
   void mark_empty(unsigned slot);
-  int first_slot() const;                // index into slot_, or -1
-  uint64_t start_of(int slot) const;     // the slot's first tick
+  int first_slot() const;             // index into slot_, or -1
+  uint64_t start_of(int slot) const;  // the slot's first tick
   timer_list* next_due();
   void take_due(unsigned slot);
   void cascade(unsigned slot);
 
   std::array<Slot, kLevels * kSlots> slot_{};
-  std::array<uint64_t, kLevels> occupied_{};   // a bit a slot
+  std::array<uint64_t, kLevels> occupied_{};  // a bit a slot
   uint32_t occupied_levels_ = 0;
   unsigned armed_ = 0;
-  timer_list* due_ = nullptr;                  // taken from their slot, sorted, not yet fired
-  uint64_t tick_ = 0;                          // slots are relative to it; never after now_
+  timer_list* due_ = nullptr;  // taken from their slot, sorted, not yet fired
+  uint64_t tick_ = 0;          // slots are relative to it; never after now_
   Instant now_ = Instant::min();
 };
 

@@ -19,14 +19,15 @@ class Qdisc {
   virtual void enqueue(Skb, Instant now) = 0;
   // The next packet that may leave at `now`; empty handle if none may.
   virtual Skb dequeue(Instant now) = 0;
-  // When dequeue() is worth calling again: <= now if a packet is ready, a later instant while packets are held back, kNever when empty.
+  // When dequeue() is worth calling again: <= now if a packet is ready, a later instant while packets are held back,
+  // kNever when empty.
   virtual Instant next_dequeue() const = 0;
   virtual uint32_t qlen() const = 0;
-  virtual std::string describe() const = 0;      // in tc's words: "netem limit 1000 delay 20ms"
+  virtual std::string describe() const = 0;  // in tc's words: "netem limit 1000 delay 20ms"
 };
 
-// pfifo_fast: three bands by TOS priority (as Linux's prio2band with the default priomap), each a FIFO; `limit` packets altogether
-// (Linux: txqueuelen, 1000). Overflow: QDISC_OVERLIMIT.
+// pfifo_fast: three bands by TOS priority (as Linux's prio2band with the default priomap), each a FIFO; `limit` packets
+// altogether (Linux: txqueuelen, 1000). Overflow: QDISC_OVERLIMIT.
 std::unique_ptr<Qdisc> make_pfifo_fast(net&, uint32_t limit = 1000);
 
 // What netem does to packets; rates in bits per second, probabilities 0 to 1. Units and defaults as in tc-netem(8).
@@ -38,15 +39,15 @@ struct NetemConfig {
   double duplicate = 0, duplicate_correlation = 0;
   double corrupt = 0, corrupt_correlation = 0;
   double reorder = 0, reorder_correlation = 0;
-  uint32_t gap = 0;              // with reorder: every gap-th packet is sent at once
-  uint64_t rate = 0;             // 0: no limit
-  uint32_t limit = 1000;         // packets
+  uint32_t gap = 0;       // with reorder: every gap-th packet is sent at once
+  uint64_t rate = 0;      // 0: no limit
+  uint32_t limit = 1000;  // packets
   bool operator==(const NetemConfig&) const = default;
 };
 std::unique_ptr<Qdisc> make_netem(net&, const NetemConfig&, uint64_t seed);
 
-// Parses netem's own words: "delay 20ms 5ms 25% distribution normal loss 2% duplicate 1% corrupt 0.1% reorder 25% 50% gap 5 rate 100mbit
-// limit 5000". On bad text: one line that names the word and what was expected.
+// Parses netem's own words: "delay 20ms 5ms 25% distribution normal loss 2% duplicate 1% corrupt 0.1% reorder 25% 50%
+// gap 5 rate 100mbit limit 5000". On bad text: one line that names the word and what was expected.
 std::expected<NetemConfig, std::string> parse_netem(std::string_view words);
 // The way back: words that parse_netem() turns into an equal configuration.
 std::string format_netem(const NetemConfig&);

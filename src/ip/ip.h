@@ -64,7 +64,8 @@ struct IpTx {
   uint8_t tos = 0, ttl = 0;  // ttl 0: ip_default_ttl
   bool dont_fragment = true;
   uint8_t protocol = 0;
-  // Host order. 0 stays 0 with dont_fragment, and is chosen here without it. Segments of a large packet count up from it.
+  // Host order. 0 stays 0 with dont_fragment, and is chosen here without it. Segments of a large packet count up from
+  // it.
   uint16_t id = 0;
   std::span<const uint8_t> options{};  // IPv4 options, a multiple of 4 bytes
 };

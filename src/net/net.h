@@ -1,7 +1,8 @@
-// What every layer of one stack shares (Linux's struct net): its time, timers, randomness, trace, packet memory, tunables.
+// What every layer of one stack shares (Linux's struct net): its time, timers, randomness, trace, packet memory,
+// tunables.
 //
-// A layer gets a `net&` when it is made and keeps it; the stack owns it. `now` is set by the stack at every entry and stands
-// still until the next, so code below may read it as often as it likes.
+// A layer gets a `net&` when it is made and keeps it; the stack owns it. `now` is set by the stack at every entry and
+// stands still until the next, so code below may read it as often as it likes.
 #pragma once
 #include "base/rng.h"
 #include "base/siphash.h"
@@ -23,7 +24,7 @@ struct net {
   TimerWheel timers;
   SkbPool& pool;
   Rng rng;
-  SipKey secret;        // for hashes an outsider must not foresee
+  SipKey secret;  // for hashes an outsider must not foresee
   Sysctl sysctl;
 };
 

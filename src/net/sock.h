@@ -1,7 +1,7 @@
 // Sockets as the transports see them (Linux's struct sock and struct socket).
 //
-// sock_common is what the connection tables hold: full sockets, TIME_WAIT and request sockets begin with it. A sock is the
-// protocol's half, a socket the application's; sk_socket is null once the application has closed (an orphan).
+// sock_common is what the connection tables hold: full sockets, TIME_WAIT and request sockets begin with it. A sock is
+// the protocol's half, a socket the application's; sk_socket is null once the application has closed (an orphan).
 // Ownership: the protocol creates and destroys its socks; `socket` belongs to the socket layer.
 #pragma once
 #include <cstdint>
@@ -23,38 +23,39 @@ class proto;
 
 struct SocketAddress {
   IpAddress address;
-  uint16_t port = 0;          // host order
+  uint16_t port = 0;  // host order
   bool operator==(const SocketAddress&) const = default;
 };
-std::string to_string(const SocketAddress&);    // "10.0.0.1:80", "[fe80::1]:80"
+std::string to_string(const SocketAddress&);  // "10.0.0.1:80", "[fe80::1]:80"
 
 // One sendmsg or recvmsg call. The spans are the caller's.
 struct MsgSend {
   std::span<const std::span<const uint8_t>> msg_iov;
-  int msg_flags = 0;                             // MSG_*
-  const SocketAddress* msg_name = nullptr;       // destination; null: the connected peer
+  int msg_flags = 0;                        // MSG_*
+  const SocketAddress* msg_name = nullptr;  // destination; null: the connected peer
   size_t size() const;
 };
 struct MsgRecv {
   std::span<const std::span<uint8_t>> msg_iov;
   int msg_flags = 0;
-  SocketAddress* msg_name = nullptr;             // out: sender, if not null
-  int out_flags = 0;                             // out: MSG_TRUNC, MSG_OOB ...
+  SocketAddress* msg_name = nullptr;  // out: sender, if not null
+  int out_flags = 0;                  // out: MSG_TRUNC, MSG_OOB ...
   size_t size() const;
 };
 
 struct sock_common {
-  sock_common* skc_next = nullptr;               // hash chain
-  sock_common** skc_pprev = nullptr;             // null: not hashed
-  IpAddress skc_rcv_saddr, skc_daddr;            // local, remote
-  uint16_t skc_num = 0, skc_dport = 0;           // ports, host order
+  sock_common* skc_next = nullptr;      // hash chain
+  sock_common** skc_pprev = nullptr;    // null: not hashed
+  IpAddress skc_rcv_saddr, skc_daddr;   // local, remote
+  uint16_t skc_num = 0, skc_dport = 0;  // ports, host order
   uint32_t skc_hash = 0;
   net* skc_net = nullptr;
   uint8_t skc_family = AF_INET, skc_state = 0, skc_protocol = 0;
-  bool skc_reuse = false;                        // SO_REUSEADDR
+  bool skc_reuse = false;  // SO_REUSEADDR
 };
 
-// The application's half: readiness goes to the waiter. Called from inside the stack: note it and return, do not call back.
+// The application's half: readiness goes to the waiter. Called from inside the stack: note it and return, do not call
+// back.
 class SocketWaiter {
  public:
   virtual ~SocketWaiter() = default;
@@ -75,21 +76,21 @@ struct sock : sock_common {
 
   proto* sk_prot;
   socket* sk_socket = nullptr;
-  dst_entry* sk_dst_cache = nullptr;             // reference held; see ip/ip.h
+  dst_entry* sk_dst_cache = nullptr;  // reference held; see ip/ip.h
   sk_buff_head sk_receive_queue, sk_write_queue;
-  int32_t sk_rmem_alloc = 0;                     // bytes charged for received packets
-  int32_t sk_wmem_queued = 0;                    // bytes charged for data to send or unacknowledged
-  int32_t sk_rcvbuf = 0, sk_sndbuf = 0;          // their limits
-  uint16_t sk_err = 0, sk_err_soft = 0;          // errno values: reported once / only if nothing better comes
-  uint8_t sk_shutdown = 0;                       // RCV_SHUTDOWN | SEND_SHUTDOWN
-  uint8_t sk_userlocks = 0;                      // SOCK_SNDBUF_LOCK ...: the application fixed it
-  uint8_t sk_flags = 0;                          // SOCK_DEAD ...
-  uint8_t sk_tos = 0, sk_ttl = 0;                // 0: the default
-  uint8_t sk_min_ttl = 0;                        // IP_MINTTL
+  int32_t sk_rmem_alloc = 0;             // bytes charged for received packets
+  int32_t sk_wmem_queued = 0;            // bytes charged for data to send or unacknowledged
+  int32_t sk_rcvbuf = 0, sk_sndbuf = 0;  // their limits
+  uint16_t sk_err = 0, sk_err_soft = 0;  // errno values: reported once / only if nothing better comes
+  uint8_t sk_shutdown = 0;               // RCV_SHUTDOWN | SEND_SHUTDOWN
+  uint8_t sk_userlocks = 0;              // SOCK_SNDBUF_LOCK ...: the application fixed it
+  uint8_t sk_flags = 0;                  // SOCK_DEAD ...
+  uint8_t sk_tos = 0, sk_ttl = 0;        // 0: the default
+  uint8_t sk_min_ttl = 0;                // IP_MINTTL
   bool sk_linger = false, sk_nospace = false;
-  bool sk_filter_all = false;                    // a filter that refuses everything
-  uint16_t sk_lingertime = 0;                    // seconds
-  uint16_t sk_ack_backlog = 0, sk_max_ack_backlog = 0;   // listeners: accept queue length and limit
+  bool sk_filter_all = false;                           // a filter that refuses everything
+  uint16_t sk_lingertime = 0;                           // seconds
+  uint16_t sk_ack_backlog = 0, sk_max_ack_backlog = 0;  // listeners: accept queue length and limit
 };
 
 inline constexpr uint8_t RCV_SHUTDOWN = 1, SEND_SHUTDOWN = 2, SHUTDOWN_MASK = 3;
@@ -103,26 +104,26 @@ class proto {
  public:
   virtual ~proto() = default;
   virtual Result<sock*> create(uint8_t family) = 0;
-  virtual Result<void> bind(sock*, const SocketAddress& local) = 0;          // port 0: an ephemeral one
-  virtual Result<void> connect(sock*, const SocketAddress& remote) = 0;      // EINPROGRESS while under way
+  virtual Result<void> bind(sock*, const SocketAddress& local) = 0;      // port 0: an ephemeral one
+  virtual Result<void> connect(sock*, const SocketAddress& remote) = 0;  // EINPROGRESS while under way
   virtual Result<void> disconnect(sock*) { return Err(EOPNOTSUPP); }
   virtual Result<void> listen(sock*, int /*backlog*/) { return Err(EOPNOTSUPP); }
   virtual Result<sock*> accept(sock*) { return Err(EOPNOTSUPP); }
   virtual Result<size_t> sendmsg(sock*, const MsgSend&) = 0;
   virtual Result<size_t> recvmsg(sock*, MsgRecv&) = 0;
-  virtual Result<void> shutdown(sock*, uint8_t how) = 0;                     // RCV_SHUTDOWN | SEND_SHUTDOWN
-  virtual void close(sock*) = 0;                                             // the sock may be gone afterwards
-  virtual uint32_t poll(const sock*) const = 0;                              // POLLIN | POLLOUT | ...
+  virtual Result<void> shutdown(sock*, uint8_t how) = 0;  // RCV_SHUTDOWN | SEND_SHUTDOWN
+  virtual void close(sock*) = 0;                          // the sock may be gone afterwards
+  virtual uint32_t poll(const sock*) const = 0;           // POLLIN | POLLOUT | ...
   virtual Result<void> setsockopt(sock*, int level, int name, std::span<const uint8_t> value) = 0;
-  virtual Result<size_t> getsockopt(sock*, int level, int name, std::span<uint8_t> value) = 0;   // bytes written
+  virtual Result<size_t> getsockopt(sock*, int level, int name, std::span<uint8_t> value) = 0;  // bytes written
   virtual Result<int> ioctl(sock*, int /*request*/) { return Err(ENOTTY); }
 };
 
 // Wake-ups, under Linux's names.
-void sock_def_readable(sock*);       // POLLIN
-void sock_def_write_space(sock*);    // POLLOUT
-void sock_def_wakeup(sock*);         // state change
-void sk_error_report(sock*);         // POLLERR
+void sock_def_readable(sock*);     // POLLIN
+void sock_def_write_space(sock*);  // POLLOUT
+void sock_def_wakeup(sock*);       // state change
+void sk_error_report(sock*);       // POLLERR
 
 // Receive accounting: charges skb->truesize to sk_rmem_alloc until the packet ends.
 void skb_set_owner_r(const Skb&, sock*);

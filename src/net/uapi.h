@@ -1,5 +1,5 @@
-// The constants of the socket interface (AF_INET, SOL_SOCKET, MSG_PEEK, TCP_NODELAY, POLLIN ...) as programs know them. They come from the
-// C library's headers; nothing declared there is called from here.
+// The constants of the socket interface (AF_INET, SOL_SOCKET, MSG_PEEK, TCP_NODELAY, POLLIN ...) as programs know them.
+// They come from the C library's headers; nothing declared there is called from here.
 #pragma once
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -7,6 +7,6 @@
 #include <sys/socket.h>
 
 namespace glass {
-inline constexpr int SIOCINQ = 0x541B, SIOCOUTQ = 0x5411, SIOCOUTQNSD = 0x894B;   // linux/sockios.h
-inline constexpr int kTcpSaveSyn = 27, kTcpSavedSyn = 28, kTcpUlp = 31;           // linux/tcp.h beyond glibc's netinet/tcp.h
+inline constexpr int SIOCINQ = 0x541B, SIOCOUTQ = 0x5411, SIOCOUTQNSD = 0x894B;  // linux/sockios.h
+inline constexpr int kTcpSaveSyn = 27, kTcpSavedSyn = 28, kTcpUlp = 31;  // linux/tcp.h beyond glibc's netinet/tcp.h
 }  // namespace glass

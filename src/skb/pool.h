@@ -1,7 +1,8 @@
 // Where packets live: slabs for sk_buffs and for the reference-counted data blocks they point into.
 //
-// One pool serves one thread; stacks of one simulated world share it, so that a packet can pass from host to host without a copy.
-// It must outlive every stack and device that uses it. Nothing here touches the heap in the steady state.
+// One pool serves one thread; stacks of one simulated world share it, so that a packet can pass from host to host
+// without a copy. It must outlive every stack and device that uses it. Nothing here touches the heap in the steady
+// state.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -18,9 +19,9 @@ struct sk_buff;
 struct DataBlock {
   SkbPool* pool;
   uint32_t refs;
-  uint32_t capacity;      // bytes at data()
-  uint32_t used;          // bytes handed out from the front; whoever fills it up may append at `used`
-  uint8_t size_class;     // kHeap = its own heap allocation
+  uint32_t capacity;   // bytes at data()
+  uint32_t used;       // bytes handed out from the front; whoever fills it up may append at `used`
+  uint8_t size_class;  // kHeap = its own heap allocation
   uint8_t* data() { return reinterpret_cast<uint8_t*>(this + 1); }
 
   void get() { ++refs; }

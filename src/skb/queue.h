@@ -1,4 +1,5 @@
-// A queue of packets (Linux's sk_buff_head). It owns what is in it; it must be empty, or purged with a reason, when it dies.
+// A queue of packets (Linux's sk_buff_head). It owns what is in it; it must be empty, or purged with a reason, when it
+// dies.
 //
 //   q.push_back(std::move(skb));   while (Skb s = q.pop_front()) ...   q.purge(DROP(QUEUE_PURGE));
 #pragma once

@@ -1,5 +1,6 @@
-// An ordered tree of packets over the red-black tree of Boost.Intrusive; the link sits in the sk_buff, nothing is allocated.
-// TCP's out-of-order queue is one. Keys are sequence numbers, so the caller brings the comparison and the search.
+// An ordered tree of packets over the red-black tree of Boost.Intrusive; the link sits in the sk_buff, nothing is
+// allocated. TCP's out-of-order queue is one. Keys are sequence numbers, so the caller brings the comparison and the
+// search.
 #pragma once
 #include <boost/intrusive/rbtree_algorithms.hpp>
 
@@ -12,8 +13,8 @@ struct SkbTreeTraits {
   using node_ptr = sk_buff*;
   using const_node_ptr = const sk_buff*;
   using color = uint8_t;
-  static sk_buff* of(rb_node* n) { return reinterpret_cast<sk_buff*>(n); }   // rb is the first member
-  static rb_node* as(sk_buff* s) { return reinterpret_cast<rb_node*>(s); }        // null stays null
+  static sk_buff* of(rb_node* n) { return reinterpret_cast<sk_buff*>(n); }  // rb is the first member
+  static rb_node* as(sk_buff* s) { return reinterpret_cast<rb_node*>(s); }  // null stays null
   static node_ptr get_parent(const_node_ptr n) { return of(n->rb.parent); }
   static void set_parent(node_ptr n, node_ptr p) { n->rb.parent = as(p); }
   static node_ptr get_left(const_node_ptr n) { return of(n->rb.left); }

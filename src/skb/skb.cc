@@ -121,8 +121,10 @@ void kfree_skb_partial(Skb skb) {
 
 Skb alloc_skb(SkbPool& pool, Trace& trace, uint32_t size, uint32_t headroom) {
   sk_buff* s = new_head(pool, trace);
-  if (size + headroom <= kInlineData) use_inline(s);
-  else use_block(s, pool.alloc_block(size + headroom));
+  if (size + headroom <= kInlineData)
+    use_inline(s);
+  else
+    use_block(s, pool.alloc_block(size + headroom));
   s->data += headroom;
   s->id = pool.next_id();
   s->truesize = SKB_TRUESIZE(size);
@@ -189,7 +191,8 @@ uint8_t* skb_put(const Skb& s, uint32_t n) {
 }
 
 uint8_t* skb_push(const Skb& s, uint32_t n) {
-  if (skb_headroom(*s) < n) [[unlikely]] reallocate_linear(s.get(), n + kMaxHeader, 0);
+  if (skb_headroom(*s) < n) [[unlikely]]
+    reallocate_linear(s.get(), n + kMaxHeader, 0);
   s->data -= n;
   s->len += n;
   return s->data;
@@ -257,8 +260,10 @@ void pskb_trim(const Skb& s, uint32_t len) {
     const uint32_t take = std::min(in_frags, f.size);
     in_frags -= take;
     f.size = take;
-    if (take) keep = i + 1;
-    else f.block->put();
+    if (take)
+      keep = i + 1;
+    else
+      f.block->put();
   }
   s->nr_frags = static_cast<uint8_t>(keep);
   s->data_len = len > headlen ? len - headlen : 0;
@@ -276,7 +281,8 @@ void skb_make_writable(const Skb& s) {
 
 void skb_add_frag(const Skb& s, DataBlock* block, uint32_t offset, uint32_t size) {
   assert(s->nr_frags < MAX_SKB_FRAGS);
-  if (s->nr_frags >= kInlineFrags && !s->more_frags) s->more_frags = static_cast<skb_frag*>(s->pool->alloc_more_frags());
+  if (s->nr_frags >= kInlineFrags && !s->more_frags)
+    s->more_frags = static_cast<skb_frag*>(s->pool->alloc_more_frags());
   s->frag_at(s->nr_frags++) = {block, offset, size};
   s->len += size;
   s->data_len += size;
@@ -342,7 +348,7 @@ void skb_split(const Skb& s, const Skb& rest, uint32_t len) {
 }
 
 bool skb_try_coalesce(const Skb& to, const Skb& from) {
-  if (from->len <= skb_tailroom(*to) && !linear_is_shared(*to)) {   // a clone may be about to use the same room
+  if (from->len <= skb_tailroom(*to) && !linear_is_shared(*to)) {  // a clone may be about to use the same room
     skb_copy_bits(*from, 0, skb_put(to, from->len), from->len);
     return true;
   }
@@ -372,8 +378,10 @@ sk_buff_head::~sk_buff_head() { purge(nullptr); }
 
 void sk_buff_head::purge(Verdict why) {
   while (Skb s = pop_front()) {
-    if (why) kfree_skb_reason(std::move(s), why);
-    else consume_skb(std::move(s));
+    if (why)
+      kfree_skb_reason(std::move(s), why);
+    else
+      consume_skb(std::move(s));
   }
 }
 

@@ -1,11 +1,12 @@
 // The packet buffer.
 //
-// An sk_buff has linear data (headers; small packets whole) and up to MAX_SKB_FRAGS fragments of shared data blocks behind it.
-// Short linear data lives inside the sk_buff itself, longer data in a block. `len` counts all, `data_len` the fragments.
+// An sk_buff has linear data (headers; small packets whole) and up to MAX_SKB_FRAGS fragments of shared data blocks
+// behind it. Short linear data lives inside the sk_buff itself, longer data in a block. `len` counts all, `data_len`
+// the fragments.
 //
 // It is held by an Skb, a move-only handle. Every handle must reach exactly one end: consume_skb() (all is well),
-// kfree_skb_reason() (dropped, with the place that decided it), a queue, or a device. A handle that merely goes out of scope is a
-// defect: builds with GLASS_STRICT_SKB abort, others count it as NOT_SPECIFIED.
+// kfree_skb_reason() (dropped, with the place that decided it), a queue, or a device. A handle that merely goes out of
+// scope is a defect: builds with GLASS_STRICT_SKB abort, others count it as NOT_SPECIFIED.
 //
 //   Skb skb = alloc_skb(pool, trace, 40, /*headroom=*/kMaxHeader);
 //   uint8_t* p = skb_put(skb, 40);  ...  consume_skb(std::move(skb));
@@ -25,8 +26,8 @@ struct net_device;
 struct sock;
 
 inline constexpr unsigned MAX_SKB_FRAGS = 17, kInlineFrags = 2;
-inline constexpr unsigned kInlineData = 152;    // linear bytes inside an sk_buff
-inline constexpr unsigned kMaxHeader = 96;      // headroom for link + IP + TCP headers without IP options or with few
+inline constexpr unsigned kInlineData = 152;  // linear bytes inside an sk_buff
+inline constexpr unsigned kMaxHeader = 96;    // headroom for link + IP + TCP headers without IP options or with few
 inline constexpr uint32_t kMaxPacket = 65535;
 
 enum class PacketType : uint8_t { host, broadcast, multicast, otherhost, outgoing };
@@ -39,37 +40,39 @@ struct skb_frag {
   uint8_t* data() const { return block->data() + offset; }
 };
 
-struct rb_node {           // place in a tree (out-of-order queue); see skb/rbtree.h
+struct rb_node {  // place in a tree (out-of-order queue); see skb/rbtree.h
   rb_node *parent, *left, *right;
 };
 
 struct sk_buff {
   union {
-    struct { sk_buff *next, *prev; };   // in one list at a time
-    rb_node rb;                         // or in one tree
+    struct {
+      sk_buff *next, *prev;
+    };           // in one list at a time
+    rb_node rb;  // or in one tree
   };
   SkbPool* pool;
-  Trace* trace;                 // of the stack that holds it now
+  Trace* trace;  // of the stack that holds it now
   net_device* dev;
-  sock* sk;                     // whose memory account it is on
-  void (*destructor)(sk_buff*); // takes it off that account
-  DataBlock* block;             // holds the linear data; null: inside this object
-  uint8_t *head, *data, *end;   // buffer start, data start, buffer end
+  sock* sk;                      // whose memory account it is on
+  void (*destructor)(sk_buff*);  // takes it off that account
+  DataBlock* block;              // holds the linear data; null: inside this object
+  uint8_t *head, *data, *end;    // buffer start, data start, buffer end
   uint32_t len, data_len;
-  uint32_t truesize;            // memory charged, by Linux's formula
-  uint32_t id;                  // for traces; clones keep it
-  uint16_t mac_header, network_header, transport_header;   // offsets from head
-  uint16_t protocol;            // EtherType, host order
+  uint32_t truesize;                                      // memory charged, by Linux's formula
+  uint32_t id;                                            // for traces; clones keep it
+  uint16_t mac_header, network_header, transport_header;  // offsets from head
+  uint16_t protocol;                                      // EtherType, host order
   PacketType pkt_type;
   IpSummed ip_summed;
   uint8_t nr_frags;
-  uint8_t tree_color;           // red-black colour while in a tree
-  uint16_t gso_size, gso_segs;  // payload bytes a segment, segments; gso_size 0: one packet
-  uint16_t csum_start, csum_offset;   // ip_summed partial: sum from head + csum_start, result at + csum_offset
-  Instant tstamp;               // received, or to be sent
-  skb_frag* more_frags;         // fragments beyond kInlineFrags
+  uint8_t tree_color;                // red-black colour while in a tree
+  uint16_t gso_size, gso_segs;       // payload bytes a segment, segments; gso_size 0: one packet
+  uint16_t csum_start, csum_offset;  // ip_summed partial: sum from head + csum_start, result at + csum_offset
+  Instant tstamp;                    // received, or to be sent
+  skb_frag* more_frags;              // fragments beyond kInlineFrags
   skb_frag frag[kInlineFrags];
-  alignas(8) uint8_t cb[56];    // the layer that holds the packet keeps its notes here
+  alignas(8) uint8_t cb[56];  // the layer that holds the packet keeps its notes here
   uint8_t inline_data[kInlineData];
 
   skb_frag& frag_at(unsigned i) { return i < kInlineFrags ? frag[i] : more_frags[i - kInlineFrags]; }
@@ -95,12 +98,14 @@ class Skb {
   explicit Skb(sk_buff* p) : p_(p) {}
   Skb(Skb&& o) noexcept : p_(std::exchange(o.p_, nullptr)) {}
   Skb& operator=(Skb&& o) noexcept {
-    if (p_) [[unlikely]] leaked(p_);
+    if (p_) [[unlikely]]
+      leaked(p_);
     p_ = std::exchange(o.p_, nullptr);
     return *this;
   }
   ~Skb() {
-    if (p_) [[unlikely]] leaked(p_);
+    if (p_) [[unlikely]]
+      leaked(p_);
   }
   sk_buff* operator->() const { return p_; }
   sk_buff& operator*() const { return *p_; }
@@ -124,16 +129,17 @@ void kfree_skb_partial(Skb);
 // --- making
 // Linear room for `size` bytes behind `headroom`. Never fails below 4 GiB.
 Skb alloc_skb(SkbPool&, Trace&, uint32_t size, uint32_t headroom = kMaxHeader);
-// Another handle on the same data. Inline linear data is copied, blocks are shared; queue linkage, sk and destructor are not taken over.
+// Another handle on the same data. Inline linear data is copied, blocks are shared; queue linkage, sk and destructor
+// are not taken over.
 Skb skb_clone(const sk_buff&);
 // A deep copy, linear.
 Skb skb_copy(const sk_buff&);
 
 // --- linear data (sizes in bytes; room is the caller's duty, checked by assertion)
 void skb_reserve(const Skb&, uint32_t n);
-uint8_t* skb_put(const Skb&, uint32_t n);       // appends to the linear data; only while there are no fragments
-uint8_t* skb_push(const Skb&, uint32_t n);      // prepends
-uint8_t* skb_pull(const Skb&, uint32_t n);      // removes from the front; n <= headlen()
+uint8_t* skb_put(const Skb&, uint32_t n);   // appends to the linear data; only while there are no fragments
+uint8_t* skb_push(const Skb&, uint32_t n);  // prepends
+uint8_t* skb_pull(const Skb&, uint32_t n);  // removes from the front; n <= headlen()
 inline uint32_t skb_headroom(const sk_buff& s) { return static_cast<uint32_t>(s.data - s.head); }
 inline uint32_t skb_tailroom(const sk_buff& s) { return s.data_len ? 0 : static_cast<uint32_t>(s.end - s.tail()); }
 
@@ -149,7 +155,9 @@ void skb_cow_head(const Skb&, uint32_t headroom);
 // As above, for all data: one linear piece.
 void skb_make_writable(const Skb&);
 
-inline void skb_set_network_header(const Skb& s, int offset) { s->network_header = static_cast<uint16_t>(s->data - s->head + offset); }
+inline void skb_set_network_header(const Skb& s, int offset) {
+  s->network_header = static_cast<uint16_t>(s->data - s->head + offset);
+}
 inline void skb_reset_network_header(const Skb& s) { skb_set_network_header(s, 0); }
 inline void skb_reset_mac_header(const Skb& s) { s->mac_header = static_cast<uint16_t>(s->data - s->head); }
 inline void skb_reset_transport_header(const Skb& s) { s->transport_header = static_cast<uint16_t>(s->data - s->head); }
@@ -159,8 +167,8 @@ inline void skb_reset_transport_header(const Skb& s) { s->transport_header = sta
 void skb_add_frag(const Skb&, DataBlock*, uint32_t offset, uint32_t size);
 
 // --- content
-void skb_copy_bits(const sk_buff&, uint32_t offset, void* to, uint32_t n);          // offset + n <= len
-void skb_store_bits(const Skb&, uint32_t offset, const void* from, uint32_t n);     // data must be writable
+void skb_copy_bits(const sk_buff&, uint32_t offset, void* to, uint32_t n);       // offset + n <= len
+void skb_store_bits(const Skb&, uint32_t offset, const void* from, uint32_t n);  // data must be writable
 uint32_t skb_checksum(const sk_buff&, uint32_t offset, uint32_t n, uint32_t sum);
 // Completes a partial checksum in software; false if its place lies outside the packet.
 bool skb_checksum_help(const Skb&);
@@ -168,9 +176,11 @@ bool skb_checksum_help(const Skb&);
 std::span<const uint8_t> skb_linear_packet(const sk_buff&);
 
 // --- cutting and joining
-// Moves the bytes from `len` on into `rest` (an empty packet of the same pool), sharing blocks. rest's cb, truesize are the caller's.
+// Moves the bytes from `len` on into `rest` (an empty packet of the same pool), sharing blocks. rest's cb, truesize are
+// the caller's.
 void skb_split(const Skb& skb, const Skb& rest, uint32_t len);
-// Appends `from`'s data to `to` by moving its fragments; `from` is left to be freed by kfree_skb_partial(). False if it does not fit.
+// Appends `from`'s data to `to` by moving its fragments; `from` is left to be freed by kfree_skb_partial(). False if it
+// does not fit.
 bool skb_try_coalesce(const Skb& to, const Skb& from);
 
 // Memory charge of a packet with `size` linear bytes, by Linux's SKB_TRUESIZE: what buffer limits are counted in.

@@ -38,7 +38,7 @@ int Sockets::sock_map_fd(sock* sk, int16_t type) {
 Result<int> Sockets::sys_socket(int family, int type, int protocol) {
   ContextScope context(net_.trace, Context::syscall);
   if (family != AF_INET && family != AF_INET6) return Err(EAFNOSUPPORT);
-  const int kind = type & 0xf;   // without SOCK_NONBLOCK and SOCK_CLOEXEC
+  const int kind = type & 0xf;  // without SOCK_NONBLOCK and SOCK_CLOEXEC
   for (const Protosw& p : protosw_) {
     if (p.type != kind || (protocol && protocol != p.protocol)) continue;
     Result<sock*> sk = p.prot->create(static_cast<uint8_t>(family));

@@ -1,5 +1,6 @@
-// The path of the 14-byte hello segment has the functions Linux's has, in Linux's order: tests/recorded/hello-path-6.12.tsv, measured with the
-// kernel's function tracer. What is absent on purpose stands below, with the reason.
+// The path of the 14-byte hello segment has the functions Linux's has, in Linux's order:
+// tests/recorded/hello-path-6.12.tsv, measured with the kernel's function tracer. What is absent on purpose stands
+// below, with the reason.
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -19,7 +20,9 @@ const std::map<std::string, std::string> kAbsent = {
     {"kfree_skbmem", "part of consume_skb()"},
 };
 
-struct Step { std::string part, function; };
+struct Step {
+  std::string part, function;
+};
 
 std::vector<Step> linux_path() {
   std::ifstream file("tests/recorded/hello-path-6.12.tsv");
@@ -37,7 +40,8 @@ std::vector<Step> linux_path() {
 }
 
 void settle(Stack& s) {
-  while (s.poll(s.now())) {}
+  while (s.poll(s.now())) {
+  }
 }
 
 struct Hello {
@@ -69,14 +73,20 @@ TEST(HelloPath, SameFunctionsInTheSameOrderAsLinux) {
   size_t at = 0, found = 0;
   std::string last = "the beginning", previous_row;
   for (const Step& step : linux_path()) {
-    // The two parts that meet in softirq list their common functions twice, and cleanup runs again before the reader sleeps.
-    if (kAbsent.contains(step.function) || step.function == previous_row || step.function == "tcp_cleanup_rbuf") continue;
+    // The two parts that meet in softirq list their common functions twice, and cleanup runs again before the reader
+    // sleeps.
+    if (kAbsent.contains(step.function) || step.function == previous_row || step.function == "tcp_cleanup_rbuf")
+      continue;
     previous_row = step.function;
     size_t i = at;
     while (i < ours.size() && ours[i].first != step.function) ++i;
     ASSERT_LT(i, ours.size()) << step.function << " (" << step.part << ") does not follow " << last;
-    if (step.part == "recv (process context)") { EXPECT_EQ(ours[i].second, Context::syscall) << step.function; }
-    if (step.part == "receive (softirq)") { EXPECT_EQ(ours[i].second, Context::softirq_rx) << step.function; }
+    if (step.part == "recv (process context)") {
+      EXPECT_EQ(ours[i].second, Context::syscall) << step.function;
+    }
+    if (step.part == "receive (softirq)") {
+      EXPECT_EQ(ours[i].second, Context::softirq_rx) << step.function;
+    }
     last = step.function;
     at = i + 1;
     ++found;

@@ -58,7 +58,8 @@ void Stack::advance(Instant now) {
 
 bool Stack::poll(Instant now) {
   advance(now);
-  // What has arrived comes first: an ACK that waits in a device's ring must not be overtaken by the time-out it prevents.
+  // What has arrived comes first: an ACK that waits in a device's ring must not be overtaken by the time-out it
+  // prevents.
   if (softnet_.backlog_scheduled || !softnet_.poll_list.empty()) net_rx_action(softnet_);
   if (net_.timers.next_expiry() <= net_.now) {
     ContextScope context(net_.trace, Context::timer);

@@ -1,7 +1,7 @@
 // One host's network stack (what Linux calls a net namespace): the joining of all rooms.
 //
-// Sans-IO: single-threaded, owns all its state, makes no system call and reads no clock. The owner says what time it is and
-// what arrived; the stack says when it wants to be called again.
+// Sans-IO: single-threaded, owns all its state, makes no system call and reads no clock. The owner says what time it is
+// and what arrived; the stack says when it wants to be called again.
 //
 //   Stack stack({.hostname = "a", .seed = 1});
 //   net_device& eth0 = stack.add_device("eth0", tap_driver);
@@ -24,8 +24,8 @@ namespace glass {
 
 struct StackConfig {
   std::string hostname = "glass";
-  uint64_t seed = 1;               // initial sequence numbers, ports, hashes
-  SkbPool* pool = nullptr;         // shared packet memory (one thread); null: the stack's own
+  uint64_t seed = 1;        // initial sequence numbers, ports, hashes
+  SkbPool* pool = nullptr;  // shared packet memory (one thread); null: the stack's own
 };
 
 class Stack {
@@ -49,16 +49,17 @@ class Stack {
   void remove_device(net_device&);
   net_device* device(std::string_view name);
   const std::vector<std::unique_ptr<net_device>>& devices() const { return devices_; }
-  net_device& loopback() { return *devices_.front(); }       // "lo", 127.0.0.1/8, always there
+  net_device& loopback() { return *devices_.front(); }  // "lo", 127.0.0.1/8, always there
 
   // --- time
   Instant now() const { return net_.now; }
   // Sets the time for what follows; runs nothing.
   void advance(Instant now);
-  // Sets the time and runs what is due: received packets, then timers, then queued transmissions, within Linux's budgets.
-  // True if work is left: call again.
+  // Sets the time and runs what is due: received packets, then timers, then queued transmissions, within Linux's
+  // budgets. True if work is left: call again.
   bool poll(Instant now);
-  // When poll() has something to do without further input: now() if work is pending; kNever if nothing is armed. May be early, never late.
+  // When poll() has something to do without further input: now() if work is pending; kNever if nothing is armed. May be
+  // early, never late.
   Instant next_deadline() const;
 
  private:
@@ -71,7 +72,7 @@ class Stack {
   Tcp tcp_;
   LoopbackDriver loopback_driver_;
   std::vector<std::unique_ptr<net_device>> devices_;
-  Sockets sockets_;                // last: closes its sockets while everything else still stands
+  Sockets sockets_;  // last: closes its sockets while everything else still stands
 };
 
 }  // namespace glass

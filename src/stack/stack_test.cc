@@ -25,10 +25,12 @@ TEST(Stack, LoopbackCarriesTcpWithinOneHost) {
   ASSERT_TRUE(s.sockets().sys_listen(l, 1));
   const int c = *s.sockets().sys_socket(AF_INET, SOCK_STREAM, 0);
   EXPECT_EQ(s.sockets().sys_connect(c, {IpAddress::v4(127, 0, 0, 1), 80}).error(), EINPROGRESS);
-  while (s.poll(Instant(1s))) {}
+  while (s.poll(Instant(1s))) {
+  }
   const int a = *s.sockets().sys_accept(l);
   EXPECT_EQ(*s.sockets().sys_sendto(c, bytes_of("loop")), 4u);
-  while (s.poll(Instant(1s))) {}
+  while (s.poll(Instant(1s))) {
+  }
   EXPECT_EQ(read_all(s, a), "loop");
 }
 

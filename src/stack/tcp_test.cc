@@ -61,7 +61,8 @@ TEST(Tcp, HalfCloseLeavesTheOtherDirectionOpen) {
 
 TEST(Tcp, SimultaneousOpen) {
   TestPair t;
-  const int ca = *t.a.sockets().sys_socket(AF_INET, SOCK_STREAM, 0), cb = *t.b.sockets().sys_socket(AF_INET, SOCK_STREAM, 0);
+  const int ca = *t.a.sockets().sys_socket(AF_INET, SOCK_STREAM, 0),
+            cb = *t.b.sockets().sys_socket(AF_INET, SOCK_STREAM, 0);
   ASSERT_TRUE(t.a.sockets().sys_bind(ca, {t.a_addr, 1000}));
   ASSERT_TRUE(t.b.sockets().sys_bind(cb, {t.b_addr, 2000}));
   EXPECT_EQ(t.a.sockets().sys_connect(ca, {t.b_addr, 2000}).error(), EINPROGRESS);
@@ -141,7 +142,7 @@ TEST(Tcp, KeepaliveFindsADeadPeer) {
 TEST(Tcp, DelayedAckComesAfterFortyMilliseconds) {
   TestPair t;
   auto [c, s] = t.connect_to(t.listen_b(80), 80);
-  for (int i = 0; i < 40; ++i) {      // beyond the quick ACKs of the start, into interactive mode
+  for (int i = 0; i < 40; ++i) {  // beyond the quick ACKs of the start, into interactive mode
     ASSERT_EQ(*t.a.sockets().sys_sendto(c, bytes_of("q")), 1u);
     t.settle();
     EXPECT_EQ(read_all(t.b, s), "q");

@@ -67,7 +67,9 @@ struct TestPair {
   }
 };
 
-inline std::span<const uint8_t> bytes_of(std::string_view s) { return {reinterpret_cast<const uint8_t*>(s.data()), s.size()}; }
+inline std::span<const uint8_t> bytes_of(std::string_view s) {
+  return {reinterpret_cast<const uint8_t*>(s.data()), s.size()};
+}
 
 inline std::string read_all(Stack& s, int fd) {
   std::string out;

@@ -27,9 +27,12 @@ Tcp::~Tcp() {
   for (sock_common* s : hashinfo_->ehash)
     for (; s; s = s->skc_next) left.push_back(s);
   for (sock_common* s : left) {
-    if (s->skc_state == TIME_WAIT) tcp_timewait_kill(*this, static_cast<tcp_timewait_sock*>(s));
-    else if (s->skc_state == NEW_SYN_RECV) reqsk_free(*this, static_cast<request_sock*>(s));
-    else tcp_destroy(tcp_sk(static_cast<sock*>(s)));
+    if (s->skc_state == TIME_WAIT)
+      tcp_timewait_kill(*this, static_cast<tcp_timewait_sock*>(s));
+    else if (s->skc_state == NEW_SYN_RECV)
+      reqsk_free(*this, static_cast<request_sock*>(s));
+    else
+      tcp_destroy(tcp_sk(static_cast<sock*>(s)));
   }
 }
 
@@ -52,7 +55,8 @@ namespace {
 
 Result<uint16_t> ephemeral_port(Tcp& tcp, tcp_sock* tp, const IpAddress& address) {
   net& n = tcp.ns();
-  const auto low = static_cast<uint32_t>(n.sysctl.ip_local_port_range_low), high = static_cast<uint32_t>(n.sysctl.ip_local_port_range_high);
+  const auto low = static_cast<uint32_t>(n.sysctl.ip_local_port_range_low),
+             high = static_cast<uint32_t>(n.sysctl.ip_local_port_range_high);
   const uint32_t range = high >= low ? high - low + 1 : 1, offset = n.rng.below(range);
   for (uint32_t i = 0; i < range; ++i) {
     const auto port = static_cast<uint16_t>(low + (offset + i) % range);
@@ -92,8 +96,10 @@ uint32_t Tcp::poll(const sock* sk) const {
   if (tp->sk_shutdown & RCV_SHUTDOWN) mask |= POLLIN | POLLRDNORM | POLLRDHUP;
   if (!in_state(tp, bit(SYN_SENT) | bit(SYN_RECV))) {
     if (tp->rcv_nxt - tp->copied_seq > 0 && !tp->sk_receive_queue.empty()) mask |= POLLIN | POLLRDNORM;
-    if ((tp->sk_shutdown & SEND_SHUTDOWN) || sk_stream_is_writeable(tp)) mask |= POLLOUT | POLLWRNORM;
-    else const_cast<tcp_sock*>(tp)->sk_nospace = true;
+    if ((tp->sk_shutdown & SEND_SHUTDOWN) || sk_stream_is_writeable(tp))
+      mask |= POLLOUT | POLLWRNORM;
+    else
+      const_cast<tcp_sock*>(tp)->sk_nospace = true;
   }
   if (tp->sk_err) mask |= POLLERR;
   return mask;
@@ -106,7 +112,7 @@ Result<int> Tcp::ioctl(sock* sk, int request) {
   if (request == SIOCINQ) {
     if (connecting) return 0;
     uint32_t unread = tp->rcv_nxt - tp->copied_seq;
-    if (unread && sock_flag(tp, SOCK_DONE)) --unread;      // the FIN is no byte to read
+    if (unread && sock_flag(tp, SOCK_DONE)) --unread;  // the FIN is no byte to read
     return static_cast<int>(unread);
   }
   if (request == SIOCOUTQ) return connecting ? 0 : static_cast<int>(tp->write_seq - tp->snd_una);

@@ -1,7 +1,7 @@
 // TCP as the stack and the socket layer see it (RFC 9293 and what Linux does beyond it).
 //
-// One Tcp object serves one stack: its connection tables, its sockets, its entry points from IP. What happens inside is listed in
-// tcp_internal.h, the layout of a connection stands in tcp_sock.h.
+// One Tcp object serves one stack: its connection tables, its sockets, its entry points from IP. What happens inside is
+// listed in tcp_internal.h, the layout of a connection stands in tcp_sock.h.
 #pragma once
 #include <functional>
 #include <memory>
@@ -47,7 +47,7 @@ class Tcp final : public proto {
   Slab& sock_slab() { return sock_slab_; }
   Slab& request_slab() { return request_slab_; }
   Slab& timewait_slab() { return timewait_slab_; }
-  unsigned orphans = 0;           // connections the application has closed and the stack still finishes
+  unsigned orphans = 0;  // connections the application has closed and the stack still finishes
   unsigned timewaits = 0;
 
  private:

@@ -1,5 +1,5 @@
-// What an acknowledgment says (RFC 9293 section 3.10.7.4, fifth; RFC 5681): which data has arrived, how large the window is, and
-// whether something looks lost.
+// What an acknowledgment says (RFC 9293 section 3.10.7.4, fifth; RFC 5681): which data has arrived, how large the
+// window is, and whether something looks lost.
 #include <algorithm>
 
 #include "tcp/tcp_cong.h"
@@ -12,14 +12,15 @@ namespace {
 // What one ACK cleared from the retransmit queue.
 struct Cleaned {
   uint32_t flags = 0;
-  uint32_t pkts_acked = 0;         // segments, once each
-  Instant first_ackt{};            // oldest segment acknowledged that was sent only once
+  uint32_t pkts_acked = 0;  // segments, once each
+  Instant first_ackt{};     // oldest segment acknowledged that was sent only once
   bool has_sample = false;
 };
 
 // RFC 9293 3.10.7.4: SND.WL1 and SND.WL2 keep old segments from moving the window.
 bool may_update_window(const tcp_sock* tp, Seq ack, Seq ack_seq, uint32_t window) {
-  return after(ack, tp->snd_una) || after(ack_seq, tp->snd_wl1) || (ack_seq == tp->snd_wl1 && (window > tp->snd_wnd || !window));
+  return after(ack, tp->snd_una) || after(ack_seq, tp->snd_wl1) ||
+         (ack_seq == tp->snd_wl1 && (window > tp->snd_wnd || !window));
 }
 
 void snd_una_update(tcp_sock* tp, Seq ack) {
@@ -62,8 +63,10 @@ void account_acked(tcp_sock* tp, const TcpCb& cb, uint32_t pcount, Instant sent,
     c.has_sample = true;
     if (!after(cb.end_seq, tp->high_seq)) c.flags |= FLAG_ORIG_SACK_ACKED;
   }
-  if (cb.sacked & TCPCB_SACKED_ACKED) tp->sacked_out -= pcount;
-  else if (tcp_is_sack(tp)) tp->delivered += pcount;
+  if (cb.sacked & TCPCB_SACKED_ACKED)
+    tp->sacked_out -= pcount;
+  else if (tcp_is_sack(tp))
+    tp->delivered += pcount;
   if (cb.sacked & TCPCB_LOST) tp->lost_out -= pcount;
   tp->packets_out -= pcount;
   c.pkts_acked += pcount;
@@ -95,7 +98,7 @@ bool ack_update_rtt(tcp_sock* tp, const Cleaned& c) {
   if (rtt < 0) return false;
   tcp_rtt_estimator(tp, rtt);
   tcp_set_rto(tp);
-  tp->icsk_backoff = 0;      // RFC 6298 section 5.7: a valid sample ends the backoff
+  tp->icsk_backoff = 0;  // RFC 6298 section 5.7: a valid sample ends the backoff
   return true;
 }
 
@@ -155,21 +158,26 @@ void prr_cwnd_reduction(tcp_sock* tp, uint32_t delivered, uint32_t flag) {
     if ((flag & FLAG_SND_UNA_ADVANCED) && !(flag & FLAG_LOST_RETRANS)) ++sndcnt;
     sndcnt = std::min(delta, sndcnt);
   }
-  sndcnt = std::max<int64_t>(sndcnt, tp->prr_out ? 0 : 1);      // the first transmission of a recovery always goes
+  sndcnt = std::max<int64_t>(sndcnt, tp->prr_out ? 0 : 1);  // the first transmission of a recovery always goes
   tp->snd_cwnd = static_cast<uint32_t>(std::max<int64_t>(in_flight + sndcnt, 1));
 }
 
 void cong_control(tcp_sock* tp, uint32_t delivered, uint32_t flag) {
-  if (tcp_in_cwnd_reduction(tp)) prr_cwnd_reduction(tp, delivered, flag);
-  else if (delivered && may_raise_cwnd(tp, flag)) tcp_cong_avoid(tp, delivered);
+  if (tcp_in_cwnd_reduction(tp))
+    prr_cwnd_reduction(tp, delivered, flag);
+  else if (delivered && may_raise_cwnd(tp, flag))
+    tcp_cong_avoid(tp, delivered);
 }
 
 uint32_t slow_path_update(tcp_sock* tp, const Skb& skb, Seq ack, Seq ack_seq, Seq prior_snd_una) {
   uint32_t flag = 0;
-  if (ack_seq != TCP_SKB_CB(skb).end_seq) flag |= FLAG_DATA;
-  else count(tp, Mib::TcpExtTCPPureAcks);
+  if (ack_seq != TCP_SKB_CB(skb).end_seq)
+    flag |= FLAG_DATA;
+  else
+    count(tp, Mib::TcpExtTCPPureAcks);
   flag |= ack_update_window(tp, skb, ack, ack_seq);
-  if (tp->rx_opt.sack_ok && tcp_hdr(*skb).doff() > tp->tcp_header_len) flag |= tcp_sacktag_write_queue(tp, skb, prior_snd_una);
+  if (tp->rx_opt.sack_ok && tcp_hdr(*skb).doff() > tp->tcp_header_len)
+    flag |= tcp_sacktag_write_queue(tp, skb, prior_snd_una);
   return flag;
 }
 

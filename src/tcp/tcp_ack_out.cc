@@ -1,4 +1,5 @@
-// When to acknowledge: at once, delayed, or with data (RFC 9293 section 3.8.6.3, RFC 5681 section 4.2, Linux's quick ACK and ping-pong).
+// When to acknowledge: at once, delayed, or with data (RFC 9293 section 3.8.6.3, RFC 5681 section 4.2, Linux's quick
+// ACK and ping-pong).
 #include <algorithm>
 
 #include "tcp/tcp_internal.h"
@@ -35,7 +36,7 @@ void tcp_event_data_recv(tcp_sock* tp, const RcvSegment& segment) {
   auto& ack = tp->icsk_ack;
   const Instant now = now_of(tp);
   if (!ack.ato_us) {
-    incr_quickack(tp, TCP_MAX_QUICKACKS);      // the first data: the sender is in slow start and wants ACKs
+    incr_quickack(tp, TCP_MAX_QUICKACKS);  // the first data: the sender is in slow start and wants ACKs
     ack.ato_us = TCP_ATO_MIN_US;
   } else {
     const int64_t m = to_usecs(now - ack.lrcvtime);
@@ -44,7 +45,7 @@ void tcp_event_data_recv(tcp_sock* tp, const RcvSegment& segment) {
     } else if (m < ack.ato_us) {
       ack.ato_us = std::min<uint32_t>((ack.ato_us >> 1) + static_cast<uint32_t>(m), tp->icsk_rto_us);
     } else if (m > tp->icsk_rto_us) {
-      incr_quickack(tp, TCP_MAX_QUICKACKS);    // the sender was idle and starts slowly again
+      incr_quickack(tp, TCP_MAX_QUICKACKS);  // the sender was idle and starts slowly again
     }
   }
   ack.lrcvtime = now;
@@ -55,7 +56,9 @@ void __tcp_ack_snd_check(tcp_sock* tp, bool ofo_possible) {
   PROBE(net_of(tp).trace);
   const bool two_segments = tp->rcv_nxt - tp->rcv_wup > tp->icsk_ack.rcv_mss;
   const bool window_moves = two_segments && __tcp_select_window(tp) >= tp->rcv_wnd;
-  if (window_moves || in_quickack_mode(tp) || (tp->icsk_ack.pending & ICSK_ACK_NOW) || (ofo_possible && tp->out_of_order_root)) return tcp_send_ack(tp);
+  if (window_moves || in_quickack_mode(tp) || (tp->icsk_ack.pending & ICSK_ACK_NOW) ||
+      (ofo_possible && tp->out_of_order_root))
+    return tcp_send_ack(tp);
   tcp_send_delayed_ack(tp);
 }
 
@@ -117,11 +120,14 @@ void tcp_send_challenge_ack(tcp_sock* tp) {
 // The application has read: is a window update or a held-back ACK due?
 void tcp_cleanup_rbuf(tcp_sock* tp, size_t copied) {
   PROBE(net_of(tp).trace);
-  if (tp->skc_state == tcp_state::CLOSE || tp->skc_state == tcp_state::LISTEN || tp->skc_state == tcp_state::SYN_SENT) return;
+  if (tp->skc_state == tcp_state::CLOSE || tp->skc_state == tcp_state::LISTEN || tp->skc_state == tcp_state::SYN_SENT)
+    return;
   bool time_to_ack = false;
   const auto& ack = tp->icsk_ack;
   if (inet_csk_ack_scheduled(tp)) {
-    const bool emptied = copied > 0 && ((ack.pending & ICSK_ACK_PUSHED2) || ((ack.pending & ICSK_ACK_PUSHED) && !ack.pingpong)) && !tp->sk_rmem_alloc;
+    const bool emptied = copied > 0 &&
+                         ((ack.pending & ICSK_ACK_PUSHED2) || ((ack.pending & ICSK_ACK_PUSHED) && !ack.pingpong)) &&
+                         !tp->sk_rmem_alloc;
     time_to_ack = tp->rcv_nxt - tp->rcv_wup > ack.rcv_mss || emptied;
   }
   if (copied > 0 && !time_to_ack && !(tp->sk_shutdown & RCV_SHUTDOWN)) {

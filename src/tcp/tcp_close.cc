@@ -44,8 +44,10 @@ bool discard_unread(tcp_sock* tp) {
     const TcpCb& cb = TCP_SKB_CB(skb);
     const Seq end = cb.tcp_flags & TCPHDR_FIN ? cb.end_seq - 1 : cb.end_seq;
     if (after(end, tp->copied_seq)) unread = true;
-    if (unread) kfree_skb_reason(std::move(skb), DROP(SOCKET_CLOSE));
-    else consume_skb(std::move(skb));
+    if (unread)
+      kfree_skb_reason(std::move(skb), DROP(SOCKET_CLOSE));
+    else
+      consume_skb(std::move(skb));
   }
   return unread;
 }
@@ -113,8 +115,10 @@ void limit_fin_wait2(tcp_sock* tp) {
     return tcp_done(tp);
   }
   const Duration timeout = tcp_fin_time(tp);
-  if (timeout > TCP_TIMEWAIT_LEN) tcp_reset_timer(tp, TcpTimer::keepalive, now_of(tp) + timeout - TCP_TIMEWAIT_LEN);
-  else tcp_time_wait(tp, FIN_WAIT2, timeout);
+  if (timeout > TCP_TIMEWAIT_LEN)
+    tcp_reset_timer(tp, TcpTimer::keepalive, now_of(tp) + timeout - TCP_TIMEWAIT_LEN);
+  else
+    tcp_time_wait(tp, FIN_WAIT2, timeout);
 }
 
 }  // namespace
@@ -161,9 +165,12 @@ Result<void> Tcp::shutdown(sock* sk, uint8_t how) {
   }
   tp->sk_shutdown |= how;
   if ((how & SEND_SHUTDOWN) && in_state(tp, bit(ESTABLISHED) | bit(SYN_SENT) | bit(CLOSE_WAIT) | bit(SYN_RECV))) {
-    if (tp->skc_state == SYN_SENT) (void)tcp_disconnect(tp);
-    else if (tp->skc_state == SYN_RECV) return {};      // the FIN follows when the handshake is done
-    else if (close_state(tp)) tcp_send_fin(tp);
+    if (tp->skc_state == SYN_SENT)
+      (void)tcp_disconnect(tp);
+    else if (tp->skc_state == SYN_RECV)
+      return {};  // the FIN follows when the handshake is done
+    else if (close_state(tp))
+      tcp_send_fin(tp);
   }
   sock_def_wakeup(tp);
   return {};

@@ -19,7 +19,8 @@ const tcp_congestion_ops* tcp_ca_find(std::string_view name) {
 }
 
 CongestionView tcp_congestion_view(const tcp_sock* tp) {
-  return {tp->snd_cwnd, tp->snd_cwnd_cnt, tp->snd_ssthresh, tp->prior_cwnd, tp->is_cwnd_limited, tp->srtt_us >> 3, now_of(tp)};
+  return {tp->snd_cwnd,        tp->snd_cwnd_cnt, tp->snd_ssthresh, tp->prior_cwnd,
+          tp->is_cwnd_limited, tp->srtt_us >> 3, now_of(tp)};
 }
 
 void tcp_cong_avoid(tcp_sock* tp, uint32_t acked) {

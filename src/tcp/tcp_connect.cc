@@ -36,14 +36,16 @@ namespace {
 uint32_t mss_of_route(const dst_entry* dst) { return std::min<uint32_t>(dst->mtu - 40, 65495); }
 
 void init_connection(tcp_sock* tp, const dst_entry* dst) {
-  tp->tcp_header_len = static_cast<uint16_t>(sizeof(tcphdr) + (net_of(tp).sysctl.tcp_timestamps ? TCPOLEN_TSTAMP_ALIGNED : 0));
+  tp->tcp_header_len =
+      static_cast<uint16_t>(sizeof(tcphdr) + (net_of(tp).sysctl.tcp_timestamps ? TCPOLEN_TSTAMP_ALIGNED : 0));
   if (tp->rx_opt.user_mss) tp->rx_opt.mss_clamp = tp->rx_opt.user_mss;
   tp->max_window = 0;
   tcp_sync_mss(tp, dst->mtu);
   tp->advmss = static_cast<uint16_t>(mss_of_route(dst));
   if (tp->rx_opt.user_mss) tp->advmss = std::min(tp->advmss, tp->rx_opt.user_mss);
   const uint32_t mss = tp->advmss - (tp->tcp_header_len - static_cast<uint32_t>(sizeof(tcphdr)));
-  tcp_select_initial_window(net_of(tp), tcp_full_space(tp), mss, tp->rcv_wnd, tp->window_clamp, net_of(tp).sysctl.tcp_window_scaling != 0, tp->rx_opt.rcv_wscale);
+  tcp_select_initial_window(net_of(tp), tcp_full_space(tp), mss, tp->rcv_wnd, tp->window_clamp,
+                            net_of(tp).sysctl.tcp_window_scaling != 0, tp->rx_opt.rcv_wscale);
   tp->rcv_ssthresh = tp->rcv_wnd;
   tp->snd_wnd = 0;
   tp->snd_una = tp->snd_sml = tp->snd_nxt = tp->pushed_seq = tp->write_seq;
@@ -83,7 +85,7 @@ Result<void> tcp_connect_start(tcp_sock* tp) {
   tp->retrans_stamp = now_of(tp);
   tp->lsndtime = now_of(tp);
   count(tp, Mib::TcpActiveOpens);
-  (void)queue_control(tp, TCPHDR_SYN);      // a SYN that could not leave is repeated by the timer
+  (void)queue_control(tp, TCPHDR_SYN);  // a SYN that could not leave is repeated by the timer
   return {};
 }
 
@@ -123,7 +125,7 @@ void tcp_rtx_synack(Tcp& tcp, request_sock* req) {
   PROBE(tcp.ns().trace);
   net& n = tcp.ns();
   Result<dst_entry*> dst = tcp.ip().route_output(req->skc_daddr, req->skc_rcv_saddr);
-  if (!dst) return;      // the timer tries again
+  if (!dst) return;  // the timer tries again
   const tcp_sock* l = req->rsk_listener;
   uint32_t advmss = mss_of_route(*dst);
   if (l->rx_opt.user_mss) advmss = std::min<uint32_t>(advmss, l->rx_opt.user_mss);
@@ -151,7 +153,8 @@ void tcp_rtx_synack(Tcp& tcp, request_sock* req) {
     n.trace.count(Mib::TcpRetransSegs);
     n.trace.count(Mib::TcpExtTCPSynRetrans);
   }
-  (void)tcp.ip().ip_queue_xmit(std::move(skb), *dst, req->skc_rcv_saddr, req->skc_daddr, {.tos = req->tos, .protocol = IPPROTO_TCP, .options = req->ireq_opt});
+  (void)tcp.ip().ip_queue_xmit(std::move(skb), *dst, req->skc_rcv_saddr, req->skc_daddr,
+                               {.tos = req->tos, .protocol = IPPROTO_TCP, .options = req->ireq_opt});
 }
 
 void tcp_init_transfer(tcp_sock* tp) {
@@ -171,9 +174,11 @@ bool tuple_in_use(Tcp& tcp, const tcp_sock* tp, uint16_t port, uint32_t& hash) {
   const sock_common* other = t.lookup_established(hash, tp->skc_rcv_saddr, port, tp->skc_daddr, tp->skc_dport);
   if (!other) return false;
   if (other->skc_state != tcp_state::TIME_WAIT || !tcp.ns().sysctl.tcp_tw_reuse) return true;
-  // RFC 6191: timestamps keep the two connections apart once the clock has moved on; Linux's default allows it over loopback only.
+  // RFC 6191: timestamps keep the two connections apart once the clock has moved on; Linux's default allows it over
+  // loopback only.
   auto* tw = static_cast<tcp_timewait_sock*>(const_cast<sock_common*>(other));
-  const bool allowed = tcp.ns().sysctl.tcp_tw_reuse == 1 || tp->skc_daddr.is_loopback() || tp->skc_rcv_saddr.is_loopback();
+  const bool allowed =
+      tcp.ns().sysctl.tcp_tw_reuse == 1 || tp->skc_daddr.is_loopback() || tp->skc_rcv_saddr.is_loopback();
   const auto now_s = static_cast<int64_t>(usecs64(tcp.ns().now) / 1'000'000);
   if (!allowed || !tw->tw_ts_recent_stamp || now_s - tw->tw_ts_recent_stamp < 1) return true;
   tcp_timewait_kill(tcp, tw);
@@ -187,7 +192,8 @@ Result<uint16_t> inet_hash_connect(Tcp& tcp, tcp_sock* tp, uint32_t& hash) {
     return tp->skc_num;
   }
   net& n = tcp.ns();
-  const auto low = static_cast<uint32_t>(n.sysctl.ip_local_port_range_low), high = static_cast<uint32_t>(n.sysctl.ip_local_port_range_high);
+  const auto low = static_cast<uint32_t>(n.sysctl.ip_local_port_range_low),
+             high = static_cast<uint32_t>(n.sysctl.ip_local_port_range_high);
   const uint32_t range = high >= low ? high - low + 1 : 1;
   const uint32_t offset = n.rng.below(range);
   for (uint32_t i = 0; i < range; ++i) {

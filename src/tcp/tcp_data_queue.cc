@@ -1,4 +1,5 @@
-// Data of an acceptable segment (RFC 9293 section 3.10.7.4, seventh and eighth): in order, old, out of order or beyond the window.
+// Data of an acceptable segment (RFC 9293 section 3.10.7.4, seventh and eighth): in order, old, out of order or beyond
+// the window.
 #include "tcp/tcp_internal.h"
 
 namespace glass {
@@ -10,8 +11,10 @@ constexpr uint32_t kMaxCoalesced = 1u << 16;
 // Where this one follows directly on the last one queued, its data joins that packet: fewer packets to read.
 bool try_coalesce(tcp_sock* tp, Skb& skb) {
   sk_buff* tail = tp->sk_receive_queue.back();
-  if (!tail || TCP_SKB_CB(tail).end_seq != TCP_SKB_CB(skb).seq || (TCP_SKB_CB(tail).tcp_flags & TCPHDR_FIN) || tail->len + skb->len > kMaxCoalesced) return false;
-  Skb to(tail);      // borrowed: it stays in the queue
+  if (!tail || TCP_SKB_CB(tail).end_seq != TCP_SKB_CB(skb).seq || (TCP_SKB_CB(tail).tcp_flags & TCPHDR_FIN) ||
+      tail->len + skb->len > kMaxCoalesced)
+    return false;
+  Skb to(tail);  // borrowed: it stays in the queue
   const bool joined = skb_try_coalesce(to, skb);
   (void)to.release();
   if (!joined) return false;
@@ -82,7 +85,7 @@ void tcp_queue_rcv(tcp_sock* tp, Skb skb) {
 void tcp_data_queue(tcp_sock* tp, Skb skb) {
   PROBE(net_of(tp).trace, skb);
   const TcpCb cb = TCP_SKB_CB(skb);
-  if (cb.seq == cb.end_seq) return consume_skb(std::move(skb));      // nothing but its ACK
+  if (cb.seq == cb.end_seq) return consume_skb(std::move(skb));  // nothing but its ACK
   const uint32_t doff = static_cast<uint32_t>(tcp_hdr(*skb).doff());
   skb_pull(skb, doff);
   tp->rx_opt.dsack = false;
@@ -103,8 +106,9 @@ void tcp_data_queue(tcp_sock* tp, Skb skb) {
     return in_order(tp, std::move(skb));
   }
   if (!after(cb.end_seq, tp->rcv_nxt)) return old_segment(tp, std::move(skb));
-  if (!before(cb.seq, tp->rcv_nxt + tcp_receive_window(tp))) return out_of_window(tp, std::move(skb), DROP(TCP_OVERWINDOW));
-  if (before(cb.seq, tp->rcv_nxt)) {      // the front is old, the rest new
+  if (!before(cb.seq, tp->rcv_nxt + tcp_receive_window(tp)))
+    return out_of_window(tp, std::move(skb), DROP(TCP_OVERWINDOW));
+  if (before(cb.seq, tp->rcv_nxt)) {  // the front is old, the rest new
     tcp_dsack_set(tp, cb.seq, tp->rcv_nxt);
     if (!tcp_receive_window(tp)) {
       count(tp, Mib::TcpExtTCPZeroWindowDrop);

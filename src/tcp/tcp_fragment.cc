@@ -22,7 +22,7 @@ namespace {
 
 // The counters that include this segment change by the segments it lost or won.
 void adjust_pcount(tcp_sock* tp, uint8_t sacked, uint32_t before_it, uint32_t after_it) {
-  const uint32_t less = before_it - after_it;      // modulo 2^32: may be negative
+  const uint32_t less = before_it - after_it;  // modulo 2^32: may be negative
   tp->packets_out -= less;
   if (sacked & TCPCB_SACKED_ACKED) tp->sacked_out -= less;
   if (sacked & TCPCB_SACKED_RETRANS) tp->retrans_out -= less;
@@ -38,7 +38,7 @@ void tcp_fragment(tcp_sock* tp, sk_buff_head& queue, sk_buff* s, uint32_t len, u
   const bool sent = &queue == &tp->tcp_rtx_queue;
   const uint32_t linear_rest = s->headlen() > len ? s->headlen() - len : 0;
   Skb rest = alloc_skb(n.pool, n.trace, linear_rest, 0);
-  Skb whole(s);      // borrowed: it stays in the queue
+  Skb whole(s);  // borrowed: it stays in the queue
   skb_split(whole, rest, len);
   (void)whole.release();
   TcpCb& rcb = TCP_SKB_CB(rest);

@@ -21,16 +21,19 @@ void erase(std::unordered_map<uint16_t, std::vector<tcp_sock*>>& table, uint16_t
 }
 }  // namespace
 
-uint32_t inet_hashinfo::ehashfn(const net& n, const IpAddress& local, uint16_t lport, const IpAddress& remote, uint16_t rport) const {
+uint32_t inet_hashinfo::ehashfn(const net& n, const IpAddress& local, uint16_t lport, const IpAddress& remote,
+                                uint16_t rport) const {
   uint64_t h = hash_mix(n.secret.k0, remote.low() ^ (local.low() << 7 | local.low() >> 57));
   h = hash_mix(h ^ n.secret.k1, (remote.high() + local.high()) ^ (uint64_t{lport} << 16 | rport));
   return static_cast<uint32_t>(h);
 }
 
-sock_common* inet_hashinfo::lookup_established(uint32_t hash, const IpAddress& local, uint16_t lport, const IpAddress& remote,
-                                               uint16_t rport) const {
+sock_common* inet_hashinfo::lookup_established(uint32_t hash, const IpAddress& local, uint16_t lport,
+                                               const IpAddress& remote, uint16_t rport) const {
   for (sock_common* s = ehash[hash & (ehash.size() - 1)]; s; s = s->skc_next)
-    if (s->skc_hash == hash && s->skc_dport == rport && s->skc_num == lport && s->skc_daddr == remote && s->skc_rcv_saddr == local) return s;
+    if (s->skc_hash == hash && s->skc_dport == rport && s->skc_num == lport && s->skc_daddr == remote &&
+        s->skc_rcv_saddr == local)
+      return s;
   return nullptr;
 }
 
@@ -80,7 +83,8 @@ bool inet_hashinfo::bind_conflict(const tcp_sock* sk, const IpAddress& local, ui
   const auto it = bhash.find(port);
   if (it == bhash.end()) return false;
   return std::ranges::any_of(it->second, [&](const tcp_sock* other) {
-    const bool same_address = local.is_unspecified() || other->skc_rcv_saddr.is_unspecified() || local == other->skc_rcv_saddr;
+    const bool same_address =
+        local.is_unspecified() || other->skc_rcv_saddr.is_unspecified() || local == other->skc_rcv_saddr;
     const bool reusable = sk->skc_reuse && other->skc_reuse && other->skc_state != tcp_state::LISTEN;
     return other != sk && same_address && !reusable;
   });

@@ -12,9 +12,10 @@ struct inet_hashinfo {
 
   // --- connections (full, half-open, TIME_WAIT)
   uint32_t ehashfn(const net&, const IpAddress& local, uint16_t lport, const IpAddress& remote, uint16_t rport) const;
-  sock_common* lookup_established(uint32_t hash, const IpAddress& local, uint16_t lport, const IpAddress& remote, uint16_t rport) const;
-  void insert(sock_common*);                  // skc_hash must be set
-  void remove(sock_common*);                  // no effect if it is not in
+  sock_common* lookup_established(uint32_t hash, const IpAddress& local, uint16_t lport, const IpAddress& remote,
+                                  uint16_t rport) const;
+  void insert(sock_common*);  // skc_hash must be set
+  void remove(sock_common*);  // no effect if it is not in
   uint32_t size() const { return ehash_count; }
 
   // --- listeners: exact address before any
@@ -24,11 +25,11 @@ struct inet_hashinfo {
 
   // --- bound ports
   bool bind_conflict(const tcp_sock*, const IpAddress& local, uint16_t port) const;
-  void bind(tcp_sock*, uint16_t port);        // sets skc_num
+  void bind(tcp_sock*, uint16_t port);  // sets skc_num
   void unbind(tcp_sock*);
   bool port_is_bound(uint16_t port) const { return bhash.contains(port); }
 
-  std::vector<sock_common*> ehash;            // buckets; a power of two, doubled when full
+  std::vector<sock_common*> ehash;  // buckets; a power of two, doubled when full
   uint32_t ehash_count = 0;
   std::unordered_map<uint16_t, std::vector<tcp_sock*>> lhash, bhash;
 

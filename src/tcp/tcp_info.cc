@@ -16,8 +16,9 @@ using namespace tcp_state;
 namespace {
 
 std::string_view state_name(uint8_t state) {
-  static constexpr std::string_view kNames[] = {"UNKNOWN",  "ESTAB",      "SYN-SENT", "SYN-RECV", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT",
-                                                "UNCONN",   "CLOSE-WAIT", "LAST-ACK", "LISTEN",   "CLOSING",    "SYN-RECV"};
+  static constexpr std::string_view kNames[] = {"UNKNOWN",    "ESTAB",     "SYN-SENT", "SYN-RECV",   "FIN-WAIT-1",
+                                                "FIN-WAIT-2", "TIME-WAIT", "UNCONN",   "CLOSE-WAIT", "LAST-ACK",
+                                                "LISTEN",     "CLOSING",   "SYN-RECV"};
   return state < std::size(kNames) ? kNames[state] : kNames[0];
 }
 
@@ -65,7 +66,10 @@ SocketAddress local_of(const sock_common* s) { return {s->skc_rcv_saddr, s->skc_
 SocketAddress remote_of(const sock_common* s) { return {s->skc_daddr, s->skc_dport}; }
 
 TcpSocketRow row_of(const sock_common* s) {
-  TcpSocketRow r{.state = std::string(state_name(s->skc_state)), .local = local_of(s), .remote = remote_of(s), .congestion_control = {}};
+  TcpSocketRow r{.state = std::string(state_name(s->skc_state)),
+                 .local = local_of(s),
+                 .remote = remote_of(s),
+                 .congestion_control = {}};
   if (s->skc_state == TIME_WAIT) {
     r.state = std::string(state_name(static_cast<const tcp_timewait_sock*>(s)->tw_substate));
     return r;
@@ -117,7 +121,10 @@ std::vector<TcpSocketRow> Tcp::sockets() const {
   std::vector<TcpSocketRow> rows;
   for (const auto& [port, listeners] : hashinfo_->lhash) {
     for (const tcp_sock* l : listeners) {
-      TcpSocketRow r{.state = "LISTEN", .local = local_of(l), .remote = {IpAddress::v4(0), 0}, .congestion_control = std::string(l->icsk_ca_ops->name)};
+      TcpSocketRow r{.state = "LISTEN",
+                     .local = local_of(l),
+                     .remote = {IpAddress::v4(0), 0},
+                     .congestion_control = std::string(l->icsk_ca_ops->name)};
       r.recv_q = l->sk_ack_backlog;
       r.send_q = l->sk_max_ack_backlog;
       rows.push_back(std::move(r));
@@ -125,7 +132,9 @@ std::vector<TcpSocketRow> Tcp::sockets() const {
   }
   for (const sock_common* s : hashinfo_->ehash)
     for (; s; s = s->skc_next) rows.push_back(row_of(s));
-  std::ranges::sort(rows, {}, [](const TcpSocketRow& r) { return std::tuple(r.state != "LISTEN", r.local.port, r.remote.port, r.remote.address.bytes); });
+  std::ranges::sort(rows, {}, [](const TcpSocketRow& r) {
+    return std::tuple(r.state != "LISTEN", r.local.port, r.remote.port, r.remote.address.bytes);
+  });
   return rows;
 }
 
@@ -137,19 +146,23 @@ std::string format_tcp_info(const TcpSocketRow& r) {
   if (i.tcpi_options & kTcpiOptTimestamps) out += "ts ";
   if (i.tcpi_options & kTcpiOptSack) out += "sack ";
   out += r.congestion_control;
-  if (i.tcpi_options & kTcpiOptWscale) fmt::format_to(put, " wscale:{},{}", int{i.tcpi_snd_wscale}, int{i.tcpi_rcv_wscale});
+  if (i.tcpi_options & kTcpiOptWscale)
+    fmt::format_to(put, " wscale:{},{}", int{i.tcpi_snd_wscale}, int{i.tcpi_rcv_wscale});
   fmt::format_to(put, " rto:{:g}", i.tcpi_rto / 1000.0);
   if (i.tcpi_backoff) fmt::format_to(put, " backoff:{}", i.tcpi_backoff);
   if (i.tcpi_rtt) fmt::format_to(put, " rtt:{:g}/{:g}", i.tcpi_rtt / 1000.0, i.tcpi_rttvar / 1000.0);
   if (i.tcpi_ato) fmt::format_to(put, " ato:{:g}", i.tcpi_ato / 1000.0);
-  fmt::format_to(put, " mss:{} pmtu:{} rcvmss:{} advmss:{} cwnd:{}", i.tcpi_snd_mss, i.tcpi_pmtu, i.tcpi_rcv_mss, i.tcpi_advmss, i.tcpi_snd_cwnd);
+  fmt::format_to(put, " mss:{} pmtu:{} rcvmss:{} advmss:{} cwnd:{}", i.tcpi_snd_mss, i.tcpi_pmtu, i.tcpi_rcv_mss,
+                 i.tcpi_advmss, i.tcpi_snd_cwnd);
   if (i.tcpi_snd_ssthresh < TCP_INFINITE_SSTHRESH) fmt::format_to(put, " ssthresh:{}", i.tcpi_snd_ssthresh);
   fmt::format_to(put, " bytes_sent:{}", i.tcpi_bytes_sent);
   if (i.tcpi_bytes_retrans) fmt::format_to(put, " bytes_retrans:{}", i.tcpi_bytes_retrans);
-  fmt::format_to(put, " bytes_acked:{} bytes_received:{} segs_out:{} segs_in:{}", i.tcpi_bytes_acked, i.tcpi_bytes_received, i.tcpi_segs_out, i.tcpi_segs_in);
+  fmt::format_to(put, " bytes_acked:{} bytes_received:{} segs_out:{} segs_in:{}", i.tcpi_bytes_acked,
+                 i.tcpi_bytes_received, i.tcpi_segs_out, i.tcpi_segs_in);
   fmt::format_to(put, " data_segs_out:{} data_segs_in:{}", i.tcpi_data_segs_out, i.tcpi_data_segs_in);
   if (i.tcpi_unacked) fmt::format_to(put, " unacked:{}", i.tcpi_unacked);
-  if (i.tcpi_retrans || i.tcpi_total_retrans) fmt::format_to(put, " retrans:{}/{}", i.tcpi_retrans, i.tcpi_total_retrans);
+  if (i.tcpi_retrans || i.tcpi_total_retrans)
+    fmt::format_to(put, " retrans:{}/{}", i.tcpi_retrans, i.tcpi_total_retrans);
   if (i.tcpi_lost) fmt::format_to(put, " lost:{}", i.tcpi_lost);
   if (i.tcpi_sacked) fmt::format_to(put, " sacked:{}", i.tcpi_sacked);
   if (i.tcpi_dsack_dups) fmt::format_to(put, " dsack_dups:{}", i.tcpi_dsack_dups);

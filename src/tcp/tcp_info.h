@@ -1,4 +1,5 @@
-// What a connection tells about itself: tcp_info (getsockopt TCP_INFO, field names and units of linux/tcp.h) and the rows of `glass stat --sockets`.
+// What a connection tells about itself: tcp_info (getsockopt TCP_INFO, field names and units of linux/tcp.h) and the
+// rows of `glass stat --sockets`.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -14,7 +15,8 @@ struct tcp_info {
   uint32_t tcpi_rto, tcpi_ato, tcpi_snd_mss, tcpi_rcv_mss;
   uint32_t tcpi_unacked, tcpi_sacked, tcpi_lost, tcpi_retrans, tcpi_fackets;
   uint32_t tcpi_last_data_sent, tcpi_last_ack_sent, tcpi_last_data_recv, tcpi_last_ack_recv;
-  uint32_t tcpi_pmtu, tcpi_rcv_ssthresh, tcpi_rtt, tcpi_rttvar, tcpi_snd_ssthresh, tcpi_snd_cwnd, tcpi_advmss, tcpi_reordering;
+  uint32_t tcpi_pmtu, tcpi_rcv_ssthresh, tcpi_rtt, tcpi_rttvar, tcpi_snd_ssthresh, tcpi_snd_cwnd, tcpi_advmss,
+      tcpi_reordering;
   uint32_t tcpi_rcv_rtt, tcpi_rcv_space, tcpi_total_retrans;
   uint64_t tcpi_pacing_rate, tcpi_max_pacing_rate, tcpi_bytes_acked, tcpi_bytes_received;
   uint32_t tcpi_segs_out, tcpi_segs_in, tcpi_notsent_bytes, tcpi_min_rtt, tcpi_data_segs_in, tcpi_data_segs_out;
@@ -29,10 +31,10 @@ struct tcp_info {
 inline constexpr uint8_t kTcpiOptTimestamps = 1, kTcpiOptSack = 2, kTcpiOptWscale = 4;
 
 struct TcpSocketRow {
-  std::string state;               // as ss names it: ESTAB, SYN-SENT, LISTEN, TIME-WAIT ...
+  std::string state;  // as ss names it: ESTAB, SYN-SENT, LISTEN, TIME-WAIT ...
   SocketAddress local, remote;
-  uint32_t recv_q = 0, send_q = 0; // listener: waiting for accept, backlog
-  bool has_info = false;           // full sockets
+  uint32_t recv_q = 0, send_q = 0;  // listener: waiting for accept, backlog
+  bool has_info = false;            // full sockets
   tcp_info info{};
   std::string congestion_control;
 };

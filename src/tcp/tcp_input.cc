@@ -1,7 +1,8 @@
 // A segment for an established connection: header prediction first, then the steps of RFC 9293 section 3.10.7.4.
 //
-// Header prediction (Van Jacobson): while a transfer runs in one direction, the next segment's flags, window and sequence number
-// are known in advance (pred_flags, rcv_nxt). If they match, nothing of the long list of checks can apply.
+// Header prediction (Van Jacobson): while a transfer runs in one direction, the next segment's flags, window and
+// sequence number are known in advance (pred_flags, rcv_nxt). If they match, nothing of the long list of checks can
+// apply.
 #include <cstring>
 
 #include "tcp/tcp_internal.h"
@@ -44,8 +45,10 @@ Fast fast_data(tcp_sock* tp, Skb& skb) {
   ++tp->data_segs_in;
   const RcvSegment segment(*skb);
   const bool acks = cb.ack_seq != tp->snd_una;
-  if (acks) (void)tcp_ack(tp, skb, FLAG_DATA);
-  else tp->snd_wl1 = cb.seq;
+  if (acks)
+    (void)tcp_ack(tp, skb, FLAG_DATA);
+  else
+    tp->snd_wl1 = cb.seq;
   tcp_queue_rcv(tp, std::move(skb));
   tcp_event_data_recv(tp, segment);
   if (acks) {
@@ -64,7 +67,8 @@ Fast fast_path(tcp_sock* tp, Skb& skb) {
   const tcphdr& th = tcp_hdr(*skb);
   const TcpCb& cb = TCP_SKB_CB(skb);
   tp->rx_opt.saw_tstamp = false;
-  if ((flag_word(th) & kPredMask) != tp->pred_flags || cb.seq != tp->rcv_nxt || after(cb.ack_seq, tp->snd_nxt)) return Fast::slow;
+  if ((flag_word(th) & kPredMask) != tp->pred_flags || cb.seq != tp->rcv_nxt || after(cb.ack_seq, tp->snd_nxt))
+    return Fast::slow;
   if (tp->tcp_header_len == sizeof(tcphdr) + TCPOLEN_TSTAMP_ALIGNED) {
     if (!aligned_timestamp(th, tp->rx_opt.rcv_tsval, tp->rx_opt.rcv_tsecr)) return Fast::slow;
     tp->rx_opt.saw_tstamp = true;
@@ -82,8 +86,9 @@ void slow_path(tcp_sock* tp, Skb skb) {
     return kfree_skb_reason(std::move(skb), DROP(PKT_TOO_SMALL));
   }
   if (!th.ack() && !th.rst() && !th.syn()) return kfree_skb_reason(std::move(skb), DROP(TCP_FLAGS));
-  if (!tcp_validate_incoming(tp, skb, true)) return;             // ended there
-  if (Verdict why = tcp_ack(tp, skb, FLAG_SLOWPATH | FLAG_UPDATE_TS_RECENT)) return kfree_skb_reason(std::move(skb), why);
+  if (!tcp_validate_incoming(tp, skb, true)) return;  // ended there
+  if (Verdict why = tcp_ack(tp, skb, FLAG_SLOWPATH | FLAG_UPDATE_TS_RECENT))
+    return kfree_skb_reason(std::move(skb), why);
   tcp_rcv_rtt_measure_ts(tp, *skb);
   tcp_data_queue(tp, std::move(skb));
   tcp_data_snd_check(tp);
@@ -99,7 +104,8 @@ void tcp_rcv_established(tcp_sock* tp, Skb skb) {
 }
 
 void tcp_fast_path_on(tcp_sock* tp) {
-  tp->pred_flags = static_cast<uint32_t>(tp->tcp_header_len) << 26 | uint32_t{TCPHDR_ACK} << 16 | (tp->snd_wnd >> tp->rx_opt.snd_wscale & 0xffff);
+  tp->pred_flags = static_cast<uint32_t>(tp->tcp_header_len) << 26 | uint32_t{TCPHDR_ACK} << 16 |
+                   (tp->snd_wnd >> tp->rx_opt.snd_wscale & 0xffff);
 }
 
 void tcp_fast_path_check(tcp_sock* tp) {

@@ -2,16 +2,18 @@
 //
 //   up    tcp_ipv4.cc       tcp_v4_rcv: header, checksum, which socket          tcp_hashtables.cc
 //         tcp_minisocks.cc  half-open connections; tcp_timewait.cc: TIME_WAIT
-//         tcp_input.cc      tcp_rcv_established: fast path, slow path           tcp_validate.cc: is the segment acceptable
-//         tcp_state.cc      tcp_rcv_state_process: all other states             tcp_synsent.cc: connecting
+//         tcp_input.cc      tcp_rcv_established: fast path, slow path           tcp_validate.cc: is the segment
+//         acceptable tcp_state.cc      tcp_rcv_state_process: all other states             tcp_synsent.cc: connecting
 //         tcp_ack.cc        what an ACK acknowledges                            tcp_sack.cc: what SACK says
 //         tcp_recovery.cc   what is lost, cwnd while recovering                 tcp_rtt.cc: RTT and RTO
-//         tcp_data_queue.cc bytes in order and out of order                     tcp_ofo.cc, tcp_sack_out.cc: SACK blocks to send
-//         tcp_rcvbuf.cc     the window offered                                  tcp_ack_out.cc: when to acknowledge
+//         tcp_data_queue.cc bytes in order and out of order                     tcp_ofo.cc, tcp_sack_out.cc: SACK
+//         blocks to send tcp_rcvbuf.cc     the window offered                                  tcp_ack_out.cc: when to
+//         acknowledge
 //   down  tcp_send.cc       sendmsg: bytes into segments                        tcp_recv.cc: recvmsg
 //         tcp_output.cc     tcp_write_xmit: what may leave now                  tcp_transmit.cc: header, options, IP
 //         tcp_retransmit.cc retransmission                                      tcp_fragment.cc: splitting segments
-//         tcp_connect.cc    SYN, SYN-ACK                                        tcp_reset.cc: RST and ACK without a socket
+//         tcp_connect.cc    SYN, SYN-ACK                                        tcp_reset.cc: RST and ACK without a
+//         socket
 //   time  tcp_timer.cc      RTO, probes, delayed ACK, keepalive
 //   life  tcp.cc tcp_close.cc tcp_sockopt.cc tcp_info.cc tcp_listen.cc
 //   cong/ one file an algorithm behind tcp_cong.h
@@ -21,13 +23,25 @@
 
 namespace glass {
 
-using namespace std::chrono_literals;   // NOLINT
+using namespace std::chrono_literals;  // NOLINT
 
 // What an ACK did, as it is gathered on its way through tcp_ack().
 enum AckFlag : uint32_t {
-  FLAG_DATA = 1, FLAG_WIN_UPDATE = 2, FLAG_DATA_ACKED = 4, FLAG_RETRANS_DATA_ACKED = 8, FLAG_SYN_ACKED = 0x10, FLAG_DATA_SACKED = 0x20,
-  FLAG_LOST_RETRANS = 0x80, FLAG_SLOWPATH = 0x100, FLAG_ORIG_SACK_ACKED = 0x200, FLAG_SND_UNA_ADVANCED = 0x400, FLAG_DSACKING_ACK = 0x800,
-  FLAG_SET_XMIT_TIMER = 0x1000, FLAG_SACK_RENEGING = 0x2000, FLAG_UPDATE_TS_RECENT = 0x4000, FLAG_NO_CHALLENGE_ACK = 0x8000,
+  FLAG_DATA = 1,
+  FLAG_WIN_UPDATE = 2,
+  FLAG_DATA_ACKED = 4,
+  FLAG_RETRANS_DATA_ACKED = 8,
+  FLAG_SYN_ACKED = 0x10,
+  FLAG_DATA_SACKED = 0x20,
+  FLAG_LOST_RETRANS = 0x80,
+  FLAG_SLOWPATH = 0x100,
+  FLAG_ORIG_SACK_ACKED = 0x200,
+  FLAG_SND_UNA_ADVANCED = 0x400,
+  FLAG_DSACKING_ACK = 0x800,
+  FLAG_SET_XMIT_TIMER = 0x1000,
+  FLAG_SACK_RENEGING = 0x2000,
+  FLAG_UPDATE_TS_RECENT = 0x4000,
+  FLAG_NO_CHALLENGE_ACK = 0x8000,
   FLAG_ACKED = FLAG_DATA_ACKED | FLAG_SYN_ACKED,
   FLAG_NOT_DUP = FLAG_DATA | FLAG_WIN_UPDATE | FLAG_ACKED,
   FLAG_CA_ALERT = FLAG_DATA_SACKED,
@@ -37,7 +51,8 @@ enum AckFlag : uint32_t {
 struct RcvSegment {
   uint32_t len, truesize, gso_size;
   uint16_t tcp_flags;
-  explicit RcvSegment(const sk_buff& s) : len(s.len), truesize(s.truesize), gso_size(s.gso_size), tcp_flags(TCP_SKB_CB(&s).tcp_flags) {}
+  explicit RcvSegment(const sk_buff& s)
+      : len(s.len), truesize(s.truesize), gso_size(s.gso_size), tcp_flags(TCP_SKB_CB(&s).tcp_flags) {}
 };
 
 inline net& net_of(const tcp_sock* tp) { return *tp->skc_net; }
@@ -56,26 +71,27 @@ inline constexpr int64_t TCP_PAWS_24DAYS = 24 * 24 * 3600;
 void tcp_v4_rcv(void* tcp, Skb);
 void tcp_v4_err(void* tcp, const Skb&, uint8_t type, uint8_t code, uint32_t info);
 void tcp_v4_do_rcv(tcp_sock*, Skb);
-dst_entry* tcp_route(tcp_sock*);                             // sk_dst_cache, renewed if stale; null: no route (sk_err_soft says why)
+dst_entry* tcp_route(tcp_sock*);  // sk_dst_cache, renewed if stale; null: no route (sk_err_soft says why)
 void tcp_dst_release(tcp_sock*);
 
 // tcp_minisocks.cc, tcp_listen.cc
-void tcp_check_req(Tcp&, request_sock*, Skb);                // a segment for a half-open connection
-void tcp_v4_conn_request(tcp_sock* listener, Skb);           // a SYN for a listener
+void tcp_check_req(Tcp&, request_sock*, Skb);       // a segment for a half-open connection
+void tcp_v4_conn_request(tcp_sock* listener, Skb);  // a SYN for a listener
 void reqsk_free(Tcp&, request_sock*);
 void inet_csk_reqsk_queue_drop(Tcp&, request_sock*);
-Duration reqsk_timeout(const request_sock*);                 // until the SYN-ACK is sent again
-void tcp_listen_stop(tcp_sock* listener);                    // ends its half-open and unaccepted connections
+Duration reqsk_timeout(const request_sock*);  // until the SYN-ACK is sent again
+void tcp_listen_stop(tcp_sock* listener);     // ends its half-open and unaccepted connections
 bool tcp_accept_queue_full(const tcp_sock* listener);
 
 // tcp_timewait.cc
-void tcp_time_wait(tcp_sock*, uint8_t substate, Duration);   // the connection becomes a TIME_WAIT entry; the sock is done
+void tcp_time_wait(tcp_sock*, uint8_t substate,
+                   Duration);  // the connection becomes a TIME_WAIT entry; the sock is done
 void tcp_timewait_process(Tcp&, tcp_timewait_sock*, Skb);
 void tcp_timewait_kill(Tcp&, tcp_timewait_sock*);
 
 // tcp_input.cc, tcp_validate.cc, tcp_state.cc, tcp_synsent.cc
 void tcp_rcv_established(tcp_sock*, Skb);
-bool tcp_validate_incoming(tcp_sock*, Skb&, bool syn_inerr);   // false: the packet has ended
+bool tcp_validate_incoming(tcp_sock*, Skb&, bool syn_inerr);  // false: the packet has ended
 void tcp_rcv_state_process(tcp_sock*, Skb);
 void tcp_rcv_synsent_state_process(tcp_sock*, Skb);
 void tcp_reset(tcp_sock*);
@@ -93,16 +109,17 @@ bool tcp_oow_rate_limited(net&, const sk_buff&, Mib, Instant& last);
 bool tcp_rate_limited(net&, Mib, Instant& last);
 
 // tcp_ack.cc
-Verdict tcp_ack(tcp_sock*, const Skb&, uint32_t flags);      // null: fine
+Verdict tcp_ack(tcp_sock*, const Skb&, uint32_t flags);  // null: fine
 bool tcp_ack_is_old(const tcp_sock*, const Skb&);
 void tcp_rearm_rto(tcp_sock*);
 
 // tcp_sack.cc
 uint32_t tcp_sacktag_write_queue(tcp_sock*, const Skb&, Seq prior_snd_una);
-void tcp_skb_forget(tcp_sock*, sk_buff*);                    // hints that point to it are cleared
+void tcp_skb_forget(tcp_sock*, sk_buff*);  // hints that point to it are cleared
 
 // tcp_recovery.cc
-void tcp_fastretrans_alert(tcp_sock*, Seq prior_snd_una, uint32_t num_dupack, uint32_t flags, uint32_t newly_acked_sacked);
+void tcp_fastretrans_alert(tcp_sock*, Seq prior_snd_una, uint32_t num_dupack, uint32_t flags,
+                           uint32_t newly_acked_sacked);
 void tcp_enter_loss(tcp_sock*);
 void tcp_reset_reno_sack(tcp_sock*);
 void tcp_remove_reno_sacks(tcp_sock*, uint32_t acked);
@@ -111,23 +128,27 @@ void tcp_cwnd_restart(tcp_sock*, Duration idle);
 uint32_t tcp_current_ssthresh(const tcp_sock*);
 inline bool tcp_is_sack(const tcp_sock* tp) { return tp->rx_opt.sack_ok; }
 inline bool tcp_is_reno(const tcp_sock* tp) { return !tcp_is_sack(tp); }
-inline uint32_t tcp_packets_in_flight(const tcp_sock* tp) { return tp->packets_out - (tp->sacked_out + tp->lost_out) + tp->retrans_out; }
+inline uint32_t tcp_packets_in_flight(const tcp_sock* tp) {
+  return tp->packets_out - (tp->sacked_out + tp->lost_out) + tp->retrans_out;
+}
 inline bool tcp_in_slow_start(const tcp_sock* tp) { return tp->snd_cwnd < tp->snd_ssthresh; }
-inline bool tcp_in_cwnd_reduction(const tcp_sock* tp) { return tp->icsk_ca_state == CaState::CWR || tp->icsk_ca_state == CaState::Recovery; }
+inline bool tcp_in_cwnd_reduction(const tcp_sock* tp) {
+  return tp->icsk_ca_state == CaState::CWR || tp->icsk_ca_state == CaState::Recovery;
+}
 
 // tcp_rtt.cc
 void tcp_rtt_estimator(tcp_sock*, int64_t rtt_us);
 void tcp_set_rto(tcp_sock*);
 uint32_t tcp_rto_min_us(const tcp_sock*);
 uint32_t tcp_rto_max_us(const tcp_sock*);
-uint32_t tcp_time_stamp(const tcp_sock*);                    // milliseconds with the connection's offset
-int64_t tcp_rtt_tsopt_us(const tcp_sock*);                   // from the echoed timestamp; -1: none
+uint32_t tcp_time_stamp(const tcp_sock*);   // milliseconds with the connection's offset
+int64_t tcp_rtt_tsopt_us(const tcp_sock*);  // from the echoed timestamp; -1: none
 
 // tcp_data_queue.cc, tcp_ofo.cc, tcp_sack_out.cc
 void tcp_data_queue(tcp_sock*, Skb);
-void tcp_queue_rcv(tcp_sock*, Skb);                          // in order: to the receive queue
+void tcp_queue_rcv(tcp_sock*, Skb);  // in order: to the receive queue
 void tcp_data_queue_ofo(tcp_sock*, Skb);
-void tcp_ofo_queue(tcp_sock*);                               // what has become in order moves to the receive queue
+void tcp_ofo_queue(tcp_sock*);  // what has become in order moves to the receive queue
 void tcp_ofo_purge(tcp_sock*, Verdict why);
 void tcp_sack_new_ofo_skb(tcp_sock*, Seq seq, Seq end_seq);
 void tcp_sack_remove(tcp_sock*);
@@ -145,9 +166,12 @@ void tcp_rcv_rtt_measure(tcp_sock*);
 void tcp_rcv_rtt_measure_ts(tcp_sock*, const sk_buff&);
 void tcp_init_buffer_space(tcp_sock*);
 void tcp_measure_rcv_mss(tcp_sock*, const RcvSegment&);
-bool tcp_try_rmem_schedule(tcp_sock*, const sk_buff&);       // room in the receive buffer, pruning if need be
-void tcp_select_initial_window(const net&, int space, uint32_t mss, uint32_t& rcv_wnd, uint32_t& window_clamp, bool wscale_ok, uint8_t& rcv_wscale);
-inline int tcp_win_from_space(const tcp_sock* tp, int space) { return static_cast<int>(static_cast<int64_t>(space) * tp->scaling_ratio >> 8); }
+bool tcp_try_rmem_schedule(tcp_sock*, const sk_buff&);  // room in the receive buffer, pruning if need be
+void tcp_select_initial_window(const net&, int space, uint32_t mss, uint32_t& rcv_wnd, uint32_t& window_clamp,
+                               bool wscale_ok, uint8_t& rcv_wscale);
+inline int tcp_win_from_space(const tcp_sock* tp, int space) {
+  return static_cast<int>(static_cast<int64_t>(space) * tp->scaling_ratio >> 8);
+}
 inline int tcp_space(const tcp_sock* tp) { return tcp_win_from_space(tp, tp->sk_rcvbuf - tp->sk_rmem_alloc); }
 inline int tcp_full_space(const tcp_sock* tp) { return tcp_win_from_space(tp, tp->sk_rcvbuf); }
 
@@ -171,7 +195,7 @@ Result<size_t> tcp_recvmsg(tcp_sock*, MsgRecv&);
 void tcp_check_space(tcp_sock*);
 bool sk_stream_memory_free(const tcp_sock*);
 bool sk_stream_is_writeable(const tcp_sock*);
-void tcp_wmem_free_skb(tcp_sock*, Skb);                      // an acknowledged segment
+void tcp_wmem_free_skb(tcp_sock*, Skb);  // an acknowledged segment
 
 // tcp_output.cc
 bool tcp_write_xmit(tcp_sock*, uint32_t mss_now, int nonagle, int push_one);
@@ -188,35 +212,44 @@ void tcp_set_skb_tso_segs(sk_buff*, uint32_t mss_now);
 inline Seq tcp_wnd_end(const tcp_sock* tp) { return tp->snd_una + tp->snd_wnd; }
 void tcp_send_fin(tcp_sock*);
 void tcp_send_active_reset(tcp_sock*);
-bool tcp_write_wakeup(tcp_sock*, Mib);                       // zero-window probe; false: could not be sent
+bool tcp_write_wakeup(tcp_sock*, Mib);  // zero-window probe; false: could not be sent
 void tcp_send_probe0(tcp_sock*);
 bool tcp_xmit_probe_skb(tcp_sock*, bool urgent, Mib);
 
 // tcp_transmit.cc
-Result<void> __tcp_transmit_skb(tcp_sock*, const sk_buff&);  // a segment of the queues: a packet that shares its data is sent
-Result<void> __tcp_transmit_skb(tcp_sock*, Seq seq, uint16_t flags);   // a segment without data that is not kept: ACK, RST, probe
+Result<void> __tcp_transmit_skb(tcp_sock*,
+                                const sk_buff&);  // a segment of the queues: a packet that shares its data is sent
+Result<void> __tcp_transmit_skb(tcp_sock*, Seq seq,
+                                uint16_t flags);  // a segment without data that is not kept: ACK, RST, probe
 uint32_t tcp_established_options_size(tcp_sock*);
 
 // tcp_retransmit.cc, tcp_fragment.cc
 Result<void> tcp_retransmit_skb(tcp_sock*, sk_buff*, uint32_t segs);
 void tcp_xmit_retransmit_queue(tcp_sock*);
 void tcp_simple_retransmit(tcp_sock*);
-// Splits a queued segment at `len` bytes; the rest follows it in the same queue. Counts (packets_out, lost_out ...) are kept right.
+// Splits a queued segment at `len` bytes; the rest follows it in the same queue. Counts (packets_out, lost_out ...) are
+// kept right.
 void tcp_fragment(tcp_sock*, sk_buff_head& queue, sk_buff*, uint32_t len, uint32_t mss_now);
 void tcp_trim_head(tcp_sock*, sk_buff*, uint32_t len);
 
 // tcp_connect.cc
 Result<void> tcp_connect_start(tcp_sock*);
 Result<void> tcp_send_syn(tcp_sock*);
-void tcp_send_synack(tcp_sock*);                             // simultaneous open
-void tcp_rtx_synack(Tcp&, request_sock*);                    // of a half-open connection
+void tcp_send_synack(tcp_sock*);           // simultaneous open
+void tcp_rtx_synack(Tcp&, request_sock*);  // of a half-open connection
 Seq secure_tcp_seq(const net&, const sock_common&);
 uint32_t secure_tcp_ts_off(const net&, const IpAddress& saddr, const IpAddress& daddr);
 
 // tcp_reset.cc
-void tcp_v4_send_reset(Tcp&, const Skb&);                    // in answer to a segment nobody takes
-struct TcpReply { Seq seq, ack; uint32_t win; uint32_t tsval, tsecr; bool timestamps; uint8_t tos; };
-void tcp_v4_send_ack(Tcp&, const Skb&, const TcpReply&);     // for TIME_WAIT and half-open connections
+void tcp_v4_send_reset(Tcp&, const Skb&);  // in answer to a segment nobody takes
+struct TcpReply {
+  Seq seq, ack;
+  uint32_t win;
+  uint32_t tsval, tsecr;
+  bool timestamps;
+  uint8_t tos;
+};
+void tcp_v4_send_ack(Tcp&, const Skb&, const TcpReply&);  // for TIME_WAIT and half-open connections
 
 // tcp_timer.cc
 void tcp_init_timers(tcp_sock*);
@@ -235,11 +268,11 @@ void tcp_fill_info(const tcp_sock*, tcp_info&);
 
 // tcp.cc, tcp_close.cc
 void tcp_set_state(tcp_sock*, uint8_t state);
-void tcp_done(tcp_sock*);                                    // out of the tables; destroyed unless the application still holds it
-void tcp_destroy(tcp_sock*);                                 // frees it; nothing may refer to it
-void tcp_release_orphan(tcp_sock*);                          // destroys a closed orphan after its last segment was handled
+void tcp_done(tcp_sock*);            // out of the tables; destroyed unless the application still holds it
+void tcp_destroy(tcp_sock*);         // frees it; nothing may refer to it
+void tcp_release_orphan(tcp_sock*);  // destroys a closed orphan after its last segment was handled
 void tcp_write_queue_purge(tcp_sock*);
-void tcp_error(tcp_sock*, int error);                        // sk_err, and the connection is over
+void tcp_error(tcp_sock*, int error);  // sk_err, and the connection is over
 Result<void> tcp_disconnect(tcp_sock*);
 void tcp_send_fin_if_closing(tcp_sock*);
 

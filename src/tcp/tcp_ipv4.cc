@@ -1,4 +1,5 @@
-// Where segments come in from IP: header and checksum, then which socket they are for (RFC 9293 section 3.10.7, first part).
+// Where segments come in from IP: header and checksum, then which socket they are for (RFC 9293 section 3.10.7, first
+// part).
 #include <cstring>
 
 #include "base/checksum.h"
@@ -21,7 +22,8 @@ bool tcp_header_ok(Tcp& tcp, Skb& skb) {
     trace.count(Mib::TcpInErrs);
     return kfree_skb_reason(std::move(skb), DROP(PKT_TOO_SMALL)), false;
   }
-  if (!pskb_may_pull(skb, static_cast<uint32_t>(doff))) return kfree_skb_reason(std::move(skb), DROP(SKB_HEADERS_TRUNC)), false;
+  if (!pskb_may_pull(skb, static_cast<uint32_t>(doff)))
+    return kfree_skb_reason(std::move(skb), DROP(SKB_HEADERS_TRUNC)), false;
   return true;
 }
 
@@ -60,7 +62,8 @@ void tcp_full_socket(tcp_sock* tp, Skb skb) {
     count(tp, Mib::TcpExtTCPMinTTLDrop);
     return kfree_skb_reason(std::move(skb), DROP(TCP_MINTTL));
   }
-  if (tp->sk_filter_all) [[unlikely]] return kfree_skb_reason(std::move(skb), DROP(SOCKET_FILTER));
+  if (tp->sk_filter_all) [[unlikely]]
+    return kfree_skb_reason(std::move(skb), DROP(SOCKET_FILTER));
   tcp_v4_do_rcv(tp, std::move(skb));
   tcp_release_orphan(tp);
 }
@@ -81,8 +84,10 @@ void tcp_v4_rcv(void* ctx, Skb skb) {
   sock_common* sk = tables.lookup_established(hash, local, lport, remote, rport);
   if (!sk) sk = tables.lookup_listener(local, lport);
   if (!sk) return no_tcp_socket(tcp, std::move(skb));
-  if (sk->skc_state == tcp_state::TIME_WAIT) return tcp_timewait_process(tcp, static_cast<tcp_timewait_sock*>(sk), std::move(skb));
-  if (sk->skc_state == tcp_state::NEW_SYN_RECV) return tcp_check_req(tcp, static_cast<request_sock*>(sk), std::move(skb));
+  if (sk->skc_state == tcp_state::TIME_WAIT)
+    return tcp_timewait_process(tcp, static_cast<tcp_timewait_sock*>(sk), std::move(skb));
+  if (sk->skc_state == tcp_state::NEW_SYN_RECV)
+    return tcp_check_req(tcp, static_cast<request_sock*>(sk), std::move(skb));
   tcp_full_socket(tcp_sk(static_cast<sock*>(sk)), std::move(skb));
 }
 
@@ -94,7 +99,8 @@ void tcp_v4_do_rcv(tcp_sock* tp, Skb skb) {
 
 dst_entry* tcp_route(tcp_sock* tp) {
   Ip& ip = tp->tcp().ip();
-  if (tp->sk_dst_cache && ip.dst_check(tp->sk_dst_cache)) [[likely]] return tp->sk_dst_cache;
+  if (tp->sk_dst_cache && ip.dst_check(tp->sk_dst_cache)) [[likely]]
+    return tp->sk_dst_cache;
   tcp_dst_release(tp);
   Result<dst_entry*> dst = ip.route_output(tp->skc_daddr, tp->skc_rcv_saddr);
   if (!dst) {
@@ -115,10 +121,11 @@ namespace {
 
 // RFC 1122 section 4.2.3.9: which errors end a connection attempt, which are only remembered.
 int icmp_errno(uint8_t type, uint8_t code) {
-  if (type == 11) return EHOSTUNREACH;      // time exceeded
-  if (type == 12) return EPROTO;            // parameter problem
-  static constexpr int kUnreachable[] = {ENETUNREACH, EHOSTUNREACH, ENOPROTOOPT, ECONNREFUSED, EMSGSIZE, EOPNOTSUPP, ENETUNREACH, EHOSTDOWN,
-                                         ENONET,      ENETUNREACH,  EHOSTUNREACH, ENETUNREACH, EHOSTUNREACH, EHOSTUNREACH, EHOSTUNREACH, EHOSTUNREACH};
+  if (type == 11) return EHOSTUNREACH;  // time exceeded
+  if (type == 12) return EPROTO;        // parameter problem
+  static constexpr int kUnreachable[] = {
+      ENETUNREACH, EHOSTUNREACH, ENOPROTOOPT,  ECONNREFUSED, EMSGSIZE,     EOPNOTSUPP,   ENETUNREACH,  EHOSTDOWN,
+      ENONET,      ENETUNREACH,  EHOSTUNREACH, ENETUNREACH,  EHOSTUNREACH, EHOSTUNREACH, EHOSTUNREACH, EHOSTUNREACH};
   return type == 3 && code < std::size(kUnreachable) ? kUnreachable[code] : 0;
 }
 
@@ -132,7 +139,8 @@ void tcp_v4_sock_err(tcp_sock* tp, uint8_t type, uint8_t code, uint32_t info) {
   if (type == 3 && code == 4) return tcp_v4_mtu_reduced(tp, info);
   const int error = icmp_errno(type, code);
   if (!error || tp->skc_state == tcp_state::LISTEN) return;
-  if (in_state(tp, tcp_state::bit(tcp_state::SYN_SENT) | tcp_state::bit(tcp_state::SYN_RECV))) return tcp_error(tp, error);
+  if (in_state(tp, tcp_state::bit(tcp_state::SYN_SENT) | tcp_state::bit(tcp_state::SYN_RECV)))
+    return tcp_error(tp, error);
   tp->sk_err_soft = static_cast<uint16_t>(error);
 }
 
@@ -141,12 +149,16 @@ void tcp_v4_sock_err(tcp_sock* tp, uint8_t type, uint8_t code, uint32_t info) {
 void tcp_v4_err(void* ctx, const Skb& skb, uint8_t type, uint8_t code, uint32_t info) {
   Tcp& tcp = *static_cast<Tcp*>(ctx);
   const auto* iph = reinterpret_cast<const iphdr*>(skb->data);
-  struct { uint16_t source, dest; uint32_t seq; } quoted;
+  struct {
+    uint16_t source, dest;
+    uint32_t seq;
+  } quoted;
   std::memcpy(&quoted, skb->data + iph->ihl(), sizeof quoted);
   const IpAddress local = IpAddress::v4_from_wire(iph->saddr), remote = IpAddress::v4_from_wire(iph->daddr);
   const uint16_t lport = ntohs(quoted.source), rport = ntohs(quoted.dest);
   inet_hashinfo& tables = tcp.hashinfo();
-  sock_common* sk = tables.lookup_established(tables.ehashfn(tcp.ns(), local, lport, remote, rport), local, lport, remote, rport);
+  sock_common* sk =
+      tables.lookup_established(tables.ehashfn(tcp.ns(), local, lport, remote, rport), local, lport, remote, rport);
   if (!sk) return tcp.ns().trace.count(Mib::IcmpInErrors);
   if (sk->skc_state == tcp_state::TIME_WAIT) return;
   const Seq seq{ntohl(quoted.seq)};
@@ -157,7 +169,8 @@ void tcp_v4_err(void* ctx, const Skb& skb, uint8_t type, uint8_t code, uint32_t 
     return;
   }
   auto* tp = tcp_sk(static_cast<sock*>(sk));
-  if (tp->skc_state != tcp_state::LISTEN && !between(seq, tp->snd_una, tp->snd_nxt)) return tcp.ns().trace.count(Mib::TcpExtOutOfWindowIcmps);
+  if (tp->skc_state != tcp_state::LISTEN && !between(seq, tp->snd_una, tp->snd_nxt))
+    return tcp.ns().trace.count(Mib::TcpExtOutOfWindowIcmps);
   tcp_v4_sock_err(tp, type, code, info);
   tcp_release_orphan(tp);
 }

@@ -35,7 +35,8 @@ void init_options(request_sock* req, const tcp_sock* l, const Skb& skb) {
 void init_window(request_sock* req, const tcp_sock* l, const dst_entry* dst) {
   const uint32_t mss = dst->mtu - 40 - (req->tstamp_ok ? 12 : 0);
   uint32_t clamp = l->window_clamp;
-  tcp_select_initial_window(net_of(l), tcp_full_space(l), mss, req->rsk_rcv_wnd, clamp, req->wscale_ok, req->rcv_wscale);
+  tcp_select_initial_window(net_of(l), tcp_full_space(l), mss, req->rsk_rcv_wnd, clamp, req->wscale_ok,
+                            req->rcv_wscale);
   req->window_clamp = clamp;
 }
 
@@ -55,7 +56,8 @@ request_sock* reqsk_alloc(tcp_sock* l, const Skb& skb, Seq isn_from_timewait, bo
   req->snt_isn = has_isn ? isn_from_timewait : secure_tcp_seq(tcp.ns(), *req);
   req->tos = l->sk_tos;
   uint8_t echo[40];
-  if (const size_t n = tcp.ip().ip_options_echo(skb, echo)) [[unlikely]] req->ireq_opt.assign(echo, echo + n);
+  if (const size_t n = tcp.ip().ip_options_echo(skb, echo)) [[unlikely]]
+    req->ireq_opt.assign(echo, echo + n);
   init_options(req, l, skb);
   if (req->tstamp_ok) req->ts_off = secure_tcp_ts_off(tcp.ns(), req->skc_rcv_saddr, req->skc_daddr);
   return req;
@@ -153,7 +155,8 @@ void tcp_listen_stop(tcp_sock* l) {
   std::vector<request_sock*> half_open;
   for (sock_common* s : tcp.hashinfo().ehash)
     for (; s; s = s->skc_next)
-      if (s->skc_state == tcp_state::NEW_SYN_RECV && static_cast<request_sock*>(s)->rsk_listener == l) half_open.push_back(static_cast<request_sock*>(s));
+      if (s->skc_state == tcp_state::NEW_SYN_RECV && static_cast<request_sock*>(s)->rsk_listener == l)
+        half_open.push_back(static_cast<request_sock*>(s));
   for (request_sock* req : half_open) inet_csk_reqsk_queue_drop(tcp, req);
 }
 

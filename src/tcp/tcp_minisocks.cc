@@ -1,5 +1,5 @@
-// A segment for a half-open connection (SYN received, SYN-ACK sent): RFC 9293 section 3.10.7.4 in the SYN-RECEIVED state, done on a
-// small entry so that a flood of SYNs costs little.
+// A segment for a half-open connection (SYN received, SYN-ACK sent): RFC 9293 section 3.10.7.4 in the SYN-RECEIVED
+// state, done on a small entry so that a flood of SYNs costs little.
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_hashtables.h"
 #include "tcp/tcp_internal.h"
@@ -38,13 +38,20 @@ bool in_window(const request_sock* req, const TcpCb& cb) {
 }
 
 void send_request_ack(Tcp& tcp, const request_sock* req, const Skb& skb) {
-  tcp_v4_send_ack(tcp, skb, {.seq = req->snt_isn + 1, .ack = req->rcv_nxt, .win = req->rsk_rcv_wnd >> req->rcv_wscale,
-                             .tsval = req_time_stamp(req), .tsecr = req->ts_recent, .timestamps = req->tstamp_ok, .tos = req->tos});
+  tcp_v4_send_ack(tcp, skb,
+                  {.seq = req->snt_isn + 1,
+                   .ack = req->rcv_nxt,
+                   .win = req->rsk_rcv_wnd >> req->rcv_wscale,
+                   .tsval = req_time_stamp(req),
+                   .tsecr = req->ts_recent,
+                   .timestamps = req->tstamp_ok,
+                   .tos = req->tos});
 }
 
 Verdict unacceptable(Tcp& tcp, request_sock* req, const Skb& skb, const ReqSegment& s) {
   net& n = tcp.ns();
-  if (!tcp_hdr(*skb).rst() && !tcp_oow_rate_limited(n, *skb, Mib::TcpExtTCPACKSkippedSynRecv, req->last_oow_ack_time)) send_request_ack(tcp, req, skb);
+  if (!tcp_hdr(*skb).rst() && !tcp_oow_rate_limited(n, *skb, Mib::TcpExtTCPACKSkippedSynRecv, req->last_oow_ack_time))
+    send_request_ack(tcp, req, skb);
   if (s.paws_reject) {
     n.trace.count(Mib::TcpExtPAWSEstab);
     return DROP(TCP_RFC7323_PAWS);
@@ -66,7 +73,7 @@ Verdict embryonic_reset(Tcp& tcp, request_sock* req, const Skb& skb) {
 
 Verdict reset_in_window(Tcp& tcp, request_sock* req, const Skb& skb) {
   net& n = tcp.ns();
-  if (tcp_hdr(*skb).rst() && TCP_SKB_CB(skb).seq != req->rcv_nxt) {   // RFC 5961 section 3
+  if (tcp_hdr(*skb).rst() && TCP_SKB_CB(skb).seq != req->rcv_nxt) {  // RFC 5961 section 3
     if (!tcp_rate_limited(n, Mib::TcpExtTCPACKSkippedChallenge, req->last_oow_ack_time)) {
       n.trace.count(Mib::TcpExtTCPChallengeACK);
       send_request_ack(tcp, req, skb);
@@ -178,8 +185,10 @@ void complete(Tcp& tcp, request_sock* req, Skb skb) {
   tcp_sock* child = tcp_v4_syn_recv_sock(tcp, req);
   if (!child) {
     Verdict overflow = DROP(TCP_LISTEN_OVERFLOW);
-    if (tcp.ns().sysctl.tcp_abort_on_overflow) (void)embryonic_reset(tcp, req, skb);
-    else req->acked = true;
+    if (tcp.ns().sysctl.tcp_abort_on_overflow)
+      (void)embryonic_reset(tcp, req, skb);
+    else
+      req->acked = true;
     return kfree_skb_reason(std::move(skb), overflow);
   }
   tcp_sock* listener = req->rsk_listener;
@@ -199,12 +208,12 @@ Verdict judge(Tcp& tcp, request_sock* req, const Skb& skb) {
   const ReqSegment s = read_options(req, skb);
   if (cb.seq == req->rcv_isn && flags == TCPHDR_SYN && !s.paws_reject) return synack_again(tcp, req, skb);
   if (th.ack() && cb.ack_seq != req->snt_isn + 1) {
-    tcp_v4_send_reset(tcp, skb);      // as the listener answers a stray ACK; the request lives on
+    tcp_v4_send_reset(tcp, skb);  // as the listener answers a stray ACK; the request lives on
     return DROP(TCP_FLAGS);
   }
   if (s.paws_reject || s.tsecr_reject || !in_window(req, cb)) return unacceptable(tcp, req, skb, s);
   if (s.opt.saw_tstamp && !after(cb.seq, req->rcv_nxt)) req->ts_recent = s.opt.rcv_tsval;
-  const bool old_syn = cb.seq == req->rcv_isn;     // a SYN that merely repeats itself does no harm
+  const bool old_syn = cb.seq == req->rcv_isn;  // a SYN that merely repeats itself does no harm
   if (th.rst() || (th.syn() && !old_syn)) return reset_in_window(tcp, req, skb);
   if (!th.ack()) return DROP(TCP_REQUEST);
   if (req->num_timeout < req->rsk_listener->defer_accept && cb.end_seq == req->rcv_isn + 1) {

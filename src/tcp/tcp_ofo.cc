@@ -8,8 +8,8 @@ namespace {
 
 using Tree = boost::intrusive::rbtree_algorithms<SkbTreeTraits>;
 
-// The tree's header node: a packet buffer of its own would be waste, so it is the root's parent kept in a slab object. The
-// connection owns it from the first out-of-order segment to the last.
+// The tree's header node: a packet buffer of its own would be waste, so it is the root's parent kept in a slab object.
+// The connection owns it from the first out-of-order segment to the last.
 sk_buff* header_of(tcp_sock* tp) {
   if (!tp->out_of_order_root) {
     sk_buff* header = net_of(tp).pool.alloc_head();
@@ -40,7 +40,8 @@ void insert(tcp_sock* tp, Skb skb) {
   net_of(tp).trace.queued(skb->id, skb->len);
   sk_buff* s = skb.release();
   sk_buff* header = header_of(tp);
-  Tree::insert_equal_upper_bound(header, s, [](const sk_buff* a, const sk_buff* b) { return before(TCP_SKB_CB(a).seq, TCP_SKB_CB(b).seq); });
+  Tree::insert_equal_upper_bound(
+      header, s, [](const sk_buff* a, const sk_buff* b) { return before(TCP_SKB_CB(a).seq, TCP_SKB_CB(b).seq); });
   if (!tp->ooo_last_skb || !before(TCP_SKB_CB(s).seq, TCP_SKB_CB(tp->ooo_last_skb).seq)) tp->ooo_last_skb = s;
   ++tp->ooo_count;
 }
@@ -116,7 +117,7 @@ void tcp_data_queue_ofo(tcp_sock* tp, Skb skb) {
   if (sk_buff* before_it = predecessor(tp, cb.seq)) {
     const TcpCb& held = TCP_SKB_CB(before_it);
     if (!after(cb.end_seq, held.end_seq)) return duplicate(tp, std::move(skb), cb.seq, cb.end_seq);
-    if (cb.seq == held.seq) {      // begins alike and is longer: the old one goes
+    if (cb.seq == held.seq) {  // begins alike and is longer: the old one goes
       tcp_dsack_set(tp, held.seq, held.end_seq);
       count(tp, Mib::TcpExtTCPOFOMerge);
       kfree_skb_reason(take(tp, before_it), DROP(TCP_OFOMERGE));
@@ -139,7 +140,7 @@ void tcp_ofo_queue(tcp_sock* tp) {
     const TcpCb cb = TCP_SKB_CB(first);
     if (after(cb.seq, tp->rcv_nxt)) break;
     Skb skb = take(tp, first);
-    if (skb->destructor) skb->destructor(skb.get());      // tcp_queue_rcv charges it anew
+    if (skb->destructor) skb->destructor(skb.get());  // tcp_queue_rcv charges it anew
     skb->destructor = nullptr;
     if (!after(cb.end_seq, tp->rcv_nxt)) {
       tcp_dsack_extend(tp, cb.seq, cb.end_seq);
@@ -160,8 +161,10 @@ void tcp_ofo_queue(tcp_sock* tp) {
 void tcp_ofo_purge(tcp_sock* tp, Verdict why) {
   while (tp->ooo_count) {
     Skb skb = take(tp, Tree::begin_node(tp->out_of_order_root));
-    if (why) kfree_skb_reason(std::move(skb), why);
-    else consume_skb(std::move(skb));
+    if (why)
+      kfree_skb_reason(std::move(skb), why);
+    else
+      consume_skb(std::move(skb));
   }
   drop_header_if_empty(tp);
   tp->rx_opt.num_sacks = 0;

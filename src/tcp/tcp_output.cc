@@ -1,4 +1,5 @@
-// What may leave now: congestion window, peer's window, Nagle (RFC 9293 section 3.8.6.2.1 and 3.7.4), and how much at a time.
+// What may leave now: congestion window, peer's window, Nagle (RFC 9293 section 3.8.6.2.1 and 3.7.4), and how much at a
+// time.
 #include <algorithm>
 
 #include "tcp/tcp_internal.h"
@@ -6,14 +7,16 @@
 namespace glass {
 
 uint32_t tcp_mtu_to_mss(const tcp_sock* tp, uint32_t pmtu) {
-  const uint32_t headers = 40 + tp->icsk_ext_hdr_len;      // IPv4 and TCP without options
+  const uint32_t headers = 40 + tp->icsk_ext_hdr_len;  // IPv4 and TCP without options
   uint32_t mss = pmtu > headers ? pmtu - headers : 0;
   mss = std::min<uint32_t>(mss, tp->rx_opt.mss_clamp ? tp->rx_opt.mss_clamp : 65535);
   mss = std::max<uint32_t>(mss, static_cast<uint32_t>(net_of(tp).sysctl.tcp_min_snd_mss));
   return mss - (tp->tcp_header_len - static_cast<uint32_t>(sizeof(tcphdr)));
 }
 
-uint32_t tcp_mss_to_mtu(const tcp_sock* tp, uint32_t mss) { return mss + tp->tcp_header_len + tp->icsk_ext_hdr_len + 20; }
+uint32_t tcp_mss_to_mtu(const tcp_sock* tp, uint32_t mss) {
+  return mss + tp->tcp_header_len + tp->icsk_ext_hdr_len + 20;
+}
 
 uint32_t tcp_sync_mss(tcp_sock* tp, uint32_t pmtu) {
   tp->icsk_pmtu = pmtu;
@@ -29,7 +32,8 @@ uint32_t tcp_sync_mss(tcp_sock* tp, uint32_t pmtu) {
 uint32_t tcp_current_mss(tcp_sock* tp) {
   dst_entry* dst = tcp_route(tp);
   if (dst && dst->mtu != tp->icsk_pmtu) tcp_sync_mss(tp, dst->mtu);
-  const uint32_t options = tcp_established_options_size(tp), usual = tp->tcp_header_len - static_cast<uint32_t>(sizeof(tcphdr));
+  const uint32_t options = tcp_established_options_size(tp),
+                 usual = tp->tcp_header_len - static_cast<uint32_t>(sizeof(tcphdr));
   return tp->mss_cache + usual - options;
 }
 
@@ -64,7 +68,8 @@ bool nagle_test(const tcp_sock* tp, const sk_buff* s, uint32_t mss, int nonagle)
   return !wait;
 }
 
-// A large segment is worth waiting for while ACKs are coming in anyway: better one large packet soon than a small one now.
+// A large segment is worth waiting for while ACKs are coming in anyway: better one large packet soon than a small one
+// now.
 bool tso_should_defer(const tcp_sock* tp, const sk_buff* s, uint32_t max_segs, uint32_t mss, bool& is_cwnd_limited) {
   if (tp->icsk_ca_state >= CaState::Recovery || !tp->packets_out) return false;
   if (TCP_SKB_CB(s).tcp_flags & TCPHDR_FIN) return false;
@@ -114,7 +119,8 @@ void event_new_data_sent(tcp_sock* tp) {
 // Sends the head of the queue, at most `max_segs` of it. False: it has to wait.
 bool xmit_head(tcp_sock* tp, uint32_t mss, int nonagle, bool push_one, uint32_t quota, bool& is_cwnd_limited) {
   sk_buff* s = tp->sk_write_queue.front();
-  if (!TCP_SKB_CB(s).pcount || (TCP_SKB_CB(s).pcount > 1 && s->gso_size != mss) || s->len > mss) tcp_set_skb_tso_segs(s, mss);
+  if (!TCP_SKB_CB(s).pcount || (TCP_SKB_CB(s).pcount > 1 && s->gso_size != mss) || s->len > mss)
+    tcp_set_skb_tso_segs(s, mss);
   if (!snd_wnd_test(tp, s, mss)) return false;
   uint32_t limit = mss;
   if (TCP_SKB_CB(s).pcount == 1) {
@@ -211,7 +217,8 @@ void tcp_send_active_reset(tcp_sock* tp) {
   (void)__tcp_transmit_skb(tp, seq, static_cast<uint16_t>(TCPHDR_RST | (synchronised ? TCPHDR_ACK : 0)));
 }
 
-// A segment the peer has seen already draws an ACK with its window (RFC 9293 section 3.8.6.1, RFC 1122 section 4.2.3.6).
+// A segment the peer has seen already draws an ACK with its window (RFC 9293 section 3.8.6.1, RFC 1122
+// section 4.2.3.6).
 bool tcp_xmit_probe_skb(tcp_sock* tp, bool urgent, Mib counter) {
   count(tp, counter);
   return __tcp_transmit_skb(tp, tp->snd_una - (urgent ? 0 : 1), TCPHDR_ACK).has_value();
@@ -234,7 +241,7 @@ bool tcp_write_wakeup(tcp_sock* tp, Mib counter) {
 
 void tcp_send_probe0(tcp_sock* tp) {
   const bool sent = tcp_write_wakeup(tp, Mib::TcpExtTCPWinProbe);
-  if (tp->packets_out || tp->sk_write_queue.empty()) {      // the probe was data, or there is nothing to wait for
+  if (tp->packets_out || tp->sk_write_queue.empty()) {  // the probe was data, or there is nothing to wait for
     tp->icsk_probes_out = 0;
     tp->icsk_backoff = 0;
     return;

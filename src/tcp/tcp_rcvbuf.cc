@@ -1,5 +1,5 @@
-// The receive window: how much is offered, how it grows with the application's pace, what happens when memory runs short
-// (RFC 9293 section 3.8.6, RFC 7323 section 2, Linux's autotuning).
+// The receive window: how much is offered, how it grows with the application's pace, what happens when memory runs
+// short (RFC 9293 section 3.8.6, RFC 7323 section 2, Linux's autotuning).
 #include <algorithm>
 #include <bit>
 
@@ -12,7 +12,8 @@ uint32_t tcp_receive_window(const tcp_sock* tp) {
   return win < 0 ? 0 : static_cast<uint32_t>(win);
 }
 
-void tcp_select_initial_window(const net& n, int space_in, uint32_t mss, uint32_t& rcv_wnd, uint32_t& window_clamp, bool wscale_ok, uint8_t& rcv_wscale) {
+void tcp_select_initial_window(const net& n, int space_in, uint32_t mss, uint32_t& rcv_wnd, uint32_t& window_clamp,
+                               bool wscale_ok, uint8_t& rcv_wscale) {
   if (!window_clamp) window_clamp = 65535u << TCP_MAX_WSCALE;
   uint32_t space = std::min(window_clamp, static_cast<uint32_t>(std::max(space_in, 0)));
   if (space > mss) space -= space % mss;
@@ -49,8 +50,10 @@ uint32_t __tcp_select_window(tcp_sock* tp) {
     return static_cast<uint32_t>((free_space + unit - 1) & ~(unit - 1));
   }
   int window = static_cast<int>(tp->rcv_wnd);
-  if (window <= free_space - mss || window > free_space) window = free_space / mss * mss;
-  else if (mss == full_space && free_space > window + (full_space >> 1)) window = free_space;
+  if (window <= free_space - mss || window > free_space)
+    window = free_space / mss * mss;
+  else if (mss == full_space && free_space > window + (full_space >> 1))
+    window = free_space;
   return static_cast<uint32_t>(window);
 }
 
@@ -64,7 +67,7 @@ uint16_t tcp_select_window(tcp_sock* tp) {
   }
   const uint32_t current = tcp_receive_window(tp);
   uint32_t window = __tcp_select_window(tp);
-  if (window < current) {      // RFC 9293 section 3.8.6.2.1: never shrink what was offered
+  if (window < current) {  // RFC 9293 section 3.8.6.2.1: never shrink what was offered
     if (!window) count(tp, Mib::TcpExtTCPWantZeroWindowAdv);
     const uint32_t unit = 1u << tp->rx_opt.rcv_wscale;
     window = (current + unit - 1) & ~(unit - 1);
@@ -109,7 +112,9 @@ uint32_t grow_step(const tcp_sock* tp, const RcvSegment& skb) {
 void tcp_grow_window(tcp_sock* tp, const RcvSegment& skb) {
   const int64_t room = std::min<int64_t>(tp->window_clamp, tcp_space(tp)) - tp->rcv_ssthresh;
   if (room <= 0) return;
-  const uint32_t step = tcp_win_from_space(tp, static_cast<int>(skb.truesize)) <= static_cast<int>(skb.len) ? 2u * tp->advmss : grow_step(tp, skb);
+  const uint32_t step = tcp_win_from_space(tp, static_cast<int>(skb.truesize)) <= static_cast<int>(skb.len)
+                            ? 2u * tp->advmss
+                            : grow_step(tp, skb);
   if (!step) return;
   const uint32_t grown = std::max(step, 2 * skb.len);
   tp->icsk_ack.quick |= 1;
@@ -120,9 +125,12 @@ namespace {
 void rcv_rtt_update(tcp_sock* tp, uint32_t sample_us, bool win_dep) {
   const uint32_t before_it = tp->rcv_rtt_est.rtt_us;
   const uint32_t m = std::max(sample_us, 1u);
-  if (!before_it) tp->rcv_rtt_est.rtt_us = m << 3;
-  else if (!win_dep) tp->rcv_rtt_est.rtt_us = before_it - (before_it >> 3) + m;
-  else if (m << 3 < before_it) tp->rcv_rtt_est.rtt_us = m << 3;
+  if (!before_it)
+    tp->rcv_rtt_est.rtt_us = m << 3;
+  else if (!win_dep)
+    tp->rcv_rtt_est.rtt_us = before_it - (before_it >> 3) + m;
+  else if (m << 3 < before_it)
+    tp->rcv_rtt_est.rtt_us = m << 3;
 }
 }  // namespace
 
@@ -178,7 +186,8 @@ void tcp_measure_rcv_mss(tcp_sock* tp, const RcvSegment& skb) {
       const auto scaled = static_cast<uint8_t>(std::clamp<uint64_t>(ratio, 1, 255));
       if (scaled != tp->scaling_ratio) {
         tp->scaling_ratio = scaled;
-        if (!(tp->sk_userlocks & SOCK_RCVBUF_LOCK)) tp->window_clamp = static_cast<uint32_t>(tcp_win_from_space(tp, tp->sk_rcvbuf));
+        if (!(tp->sk_userlocks & SOCK_RCVBUF_LOCK))
+          tp->window_clamp = static_cast<uint32_t>(tcp_win_from_space(tp, tp->sk_rcvbuf));
       }
     }
     tp->icsk_ack.rcv_mss = static_cast<uint16_t>(std::min<uint32_t>(len, tp->advmss));
@@ -210,7 +219,7 @@ void grow_receive_buffer(tcp_sock* tp) {
 bool tcp_try_rmem_schedule(tcp_sock* tp, const sk_buff& skb) {
   const auto charge = static_cast<int32_t>(skb.truesize);
   if (tp->sk_rmem_alloc + charge <= tp->sk_rcvbuf) return true;
-  if (tp->sk_rmem_alloc == 0) return true;                      // one segment always fits, or a small buffer would never take any
+  if (tp->sk_rmem_alloc == 0) return true;  // one segment always fits, or a small buffer would never take any
   count(tp, Mib::TcpExtPruneCalled);
   if (tp->sk_rmem_alloc >= tp->sk_rcvbuf) grow_receive_buffer(tp);
   if (tp->sk_rmem_alloc <= tp->sk_rcvbuf) return true;

@@ -1,4 +1,5 @@
-// Loss recovery: the states Open, Disorder, CWR, Recovery, Loss (RFC 5681, RFC 6582 NewReno, RFC 6675 SACK), and the window meanwhile.
+// Loss recovery: the states Open, Disorder, CWR, Recovery, Loss (RFC 5681, RFC 6582 NewReno, RFC 6675 SACK), and the
+// window meanwhile.
 #include <algorithm>
 
 #include "tcp/tcp_cong.h"
@@ -13,7 +14,7 @@ void mark_lost(tcp_sock* tp, sk_buff* s) {
   if (cb.sacked & TCPCB_SACKED_ACKED) return;
   if (cb.sacked & TCPCB_LOST) {
     if (!(cb.sacked & TCPCB_SACKED_RETRANS)) return;
-    cb.sacked &= static_cast<uint8_t>(~TCPCB_SACKED_RETRANS);     // the retransmission was lost as well
+    cb.sacked &= static_cast<uint8_t>(~TCPCB_SACKED_RETRANS);  // the retransmission was lost as well
     tp->retrans_out -= cb.pcount;
     count(tp, Mib::TcpExtTCPLostRetransmit);
   } else {
@@ -28,8 +29,10 @@ void sack_mark_lost(tcp_sock* tp) {
   uint32_t seen = 0;
   for (sk_buff* s = tp->tcp_rtx_queue.front(); s && tp->sacked_out - seen >= tp->reordering; s = s->next) {
     const TcpCb& cb = TCP_SKB_CB(s);
-    if (cb.sacked & TCPCB_SACKED_ACKED) seen += cb.pcount;
-    else if (!(cb.sacked & TCPCB_LOST)) mark_lost(tp, s);
+    if (cb.sacked & TCPCB_SACKED_ACKED)
+      seen += cb.pcount;
+    else if (!(cb.sacked & TCPCB_LOST))
+      mark_lost(tp, s);
   }
 }
 
@@ -45,8 +48,10 @@ void newreno_mark_lost(tcp_sock* tp, bool snd_una_advanced) {
 }
 
 void identify_packet_loss(tcp_sock* tp, bool snd_una_advanced) {
-  if (tcp_is_reno(tp)) newreno_mark_lost(tp, snd_una_advanced);
-  else sack_mark_lost(tp);
+  if (tcp_is_reno(tp))
+    newreno_mark_lost(tp, snd_una_advanced);
+  else
+    sack_mark_lost(tp);
 }
 
 // Without SACK a duplicate ACK stands for one segment that has left the network.
@@ -98,8 +103,10 @@ void try_to_open(tcp_sock* tp) {
 void process_loss(tcp_sock* tp, uint32_t num_dupack, uint32_t flag) {
   const bool advanced = flag & FLAG_SND_UNA_ADVANCED;
   if (!tcp_is_reno(tp)) return sack_mark_lost(tp);
-  if (advanced) tcp_reset_reno_sack(tp);
-  else add_reno_sack(tp, num_dupack);
+  if (advanced)
+    tcp_reset_reno_sack(tp);
+  else
+    add_reno_sack(tp, num_dupack);
 }
 
 // RFC 2018 section 8: the receiver discarded what it had SACKed, its head is SACKed but not acknowledged.
@@ -115,8 +122,10 @@ void tcp_reset_reno_sack(tcp_sock* tp) { tp->sacked_out = 0; }
 void tcp_remove_reno_sacks(tcp_sock* tp, uint32_t acked) {
   // One ACKed segment filled the hole, the others had been counted by duplicate ACKs.
   if (acked > 1) tp->sacked_out -= std::min(tp->sacked_out, acked - 1);
-  if (!tp->packets_out) tp->sacked_out = 0;
-  else tp->sacked_out = std::min(tp->sacked_out, tp->packets_out - std::min(tp->packets_out, tp->lost_out));
+  if (!tp->packets_out)
+    tp->sacked_out = 0;
+  else
+    tp->sacked_out = std::min(tp->sacked_out, tp->packets_out - std::min(tp->packets_out, tp->lost_out));
 }
 
 uint32_t tcp_current_ssthresh(const tcp_sock* tp) {
@@ -135,7 +144,8 @@ void tcp_fastretrans_alert(tcp_sock* tp, Seq prior_snd_una, uint32_t num_dupack,
     return tcp_reset_xmit_timer(tp, ICSK_TIME_RETRANS, std::chrono::microseconds(wait_us));
   }
   if (tp->icsk_ca_state != CaState::Open && !before(tp->snd_una, tp->high_seq)) {
-    // RFC 6582 section 3.2: without SACK, stay until something beyond high_seq is acknowledged, or stale duplicates start anew.
+    // RFC 6582 section 3.2: without SACK, stay until something beyond high_seq is acknowledged, or stale duplicates
+    // start anew.
     const bool wait = tcp_is_reno(tp) && tp->snd_una == tp->high_seq && tp->icsk_ca_state >= CaState::Recovery;
     if (!wait) leave(tp);
   }
@@ -156,10 +166,12 @@ void tcp_fastretrans_alert(tcp_sock* tp, Seq prior_snd_una, uint32_t num_dupack,
   enter_recovery(tp);
 }
 
-// The retransmission timer went off: everything not SACKed counts as lost, and slow start begins anew (RFC 5681 section 3.1).
+// The retransmission timer went off: everything not SACKed counts as lost, and slow start begins anew (RFC 5681
+// section 3.1).
 void tcp_enter_loss(tcp_sock* tp) {
   const bool again = tp->icsk_ca_state == CaState::Loss && tp->icsk_retransmits;
-  if (tp->icsk_ca_state <= CaState::Disorder || (!after(tp->high_seq, tp->snd_una)) || (tp->icsk_ca_state == CaState::Loss && !again)) {
+  if (tp->icsk_ca_state <= CaState::Disorder || (!after(tp->high_seq, tp->snd_una)) ||
+      (tp->icsk_ca_state == CaState::Loss && !again)) {
     tp->prior_ssthresh = tcp_current_ssthresh(tp);
     tp->prior_cwnd = tp->snd_cwnd;
     tp->snd_ssthresh = tp->icsk_ca_ops->ssthresh(tcp_congestion_view(tp));
@@ -185,7 +197,8 @@ void tcp_enter_loss(tcp_sock* tp) {
 
 // RFC 7661: a window the application did not use says nothing about the path.
 void tcp_cwnd_validate(tcp_sock* tp, bool is_cwnd_limited) {
-  if (!before(tp->snd_una, tp->max_packets_seq) || is_cwnd_limited || (!tp->is_cwnd_limited && tp->packets_out > tp->max_packets_out)) {
+  if (!before(tp->snd_una, tp->max_packets_seq) || is_cwnd_limited ||
+      (!tp->is_cwnd_limited && tp->packets_out > tp->max_packets_out)) {
     tp->is_cwnd_limited = is_cwnd_limited;
     tp->max_packets_out = tp->packets_out;
     tp->max_packets_seq = tp->snd_nxt;
@@ -198,7 +211,8 @@ void tcp_cwnd_validate(tcp_sock* tp, bool is_cwnd_limited) {
   }
   tp->snd_cwnd_used = std::max(tp->snd_cwnd_used, tp->packets_out);
   const bool idle = now_of(tp) - tp->snd_cwnd_stamp >= std::chrono::microseconds(tp->icsk_rto_us);
-  if (!net_of(tp).sysctl.tcp_slow_start_after_idle || !idle || tp->icsk_ca_state != CaState::Open || tp->sk_nospace) return;
+  if (!net_of(tp).sysctl.tcp_slow_start_after_idle || !idle || tp->icsk_ca_state != CaState::Open || tp->sk_nospace)
+    return;
   const uint32_t used_window = std::max(tp->snd_cwnd_used, TCP_INIT_CWND);
   if (used_window < tp->snd_cwnd) {
     tp->snd_ssthresh = tcp_current_ssthresh(tp);

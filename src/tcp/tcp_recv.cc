@@ -53,8 +53,8 @@ Result<size_t> tcp_recvmsg_locked(tcp_sock* tp, MsgRecv& msg) {
   if (tp->skc_state == LISTEN) return Err(ENOTCONN);
   const bool peek = msg.msg_flags & MSG_PEEK;
   const size_t len = msg.size();
-  if ((msg.msg_flags & MSG_WAITALL) && !peek && tp->rcv_nxt - tp->copied_seq < len && !(tp->sk_shutdown & RCV_SHUTDOWN) && !tp->sk_err &&
-      tp->skc_state != CLOSE)
+  if ((msg.msg_flags & MSG_WAITALL) && !peek && tp->rcv_nxt - tp->copied_seq < len &&
+      !(tp->sk_shutdown & RCV_SHUTDOWN) && !tp->sk_err && tp->skc_state != CLOSE)
     return Err(EAGAIN);
   Seq seq = tp->copied_seq;
   const size_t copied = len ? copy_queue(tp, msg, seq, peek, msg.msg_flags & MSG_TRUNC) : 0;

@@ -1,5 +1,5 @@
-// Segments that are sent without a socket: resets for segments nobody takes (RFC 9293 section 3.5.2), ACKs of TIME_WAIT and of
-// half-open connections.
+// Segments that are sent without a socket: resets for segments nobody takes (RFC 9293 section 3.5.2), ACKs of TIME_WAIT
+// and of half-open connections.
 #include <cstring>
 
 #include "base/checksum.h"
@@ -31,15 +31,16 @@ void send_unicast_reply(Tcp& tcp, const Skb& in, tcphdr header, std::span<const 
   skb->csum_start = skb->transport_header;
   skb->csum_offset = offsetof(tcphdr, check);
   tcp.ns().trace.count(Mib::TcpOutSegs);
-  (void)tcp.ip().ip_queue_xmit(std::move(skb), *dst, saddr, daddr, {.tos = tos, .protocol = IPPROTO_TCP, .options = ip_options});
+  (void)tcp.ip().ip_queue_xmit(std::move(skb), *dst, saddr, daddr,
+                               {.tos = tos, .protocol = IPPROTO_TCP, .options = ip_options});
 }
 
 }  // namespace
 
 void tcp_v4_send_reset(Tcp& tcp, const Skb& skb) {
   const tcphdr& th = tcp_hdr(*skb);
-  if (th.rst()) return;                                    // never answer a reset with a reset
-  if (!tcp.ip().is_local(ip_daddr(*skb))) return;          // broadcast, multicast
+  if (th.rst()) return;                            // never answer a reset with a reset
+  if (!tcp.ip().is_local(ip_daddr(*skb))) return;  // broadcast, multicast
   tcphdr reply{};
   reply.flags = TCPHDR_RST;
   if (th.ack()) {

@@ -29,8 +29,8 @@ Result<void> tcp_retransmit_skb(tcp_sock* tp, sk_buff* s, uint32_t segs) {
   if (before(cb.seq, tp->snd_una)) tcp_trim_head(tp, s, std::min(tp->snd_una - cb.seq, s->len));
   const uint32_t mss = tcp_current_mss(tp);
   const uint32_t room = before(cb.seq, tcp_wnd_end(tp)) ? tcp_wnd_end(tp) - cb.seq : 0;
-  const bool bare = s->len == 0;      // SYN, FIN
-  if (!room && !bare && cb.seq != tp->snd_una) return Err(EAGAIN);      // the receiver took its window back
+  const bool bare = s->len == 0;                                    // SYN, FIN
+  if (!room && !bare && cb.seq != tp->snd_una) return Err(EAGAIN);  // the receiver took its window back
   uint32_t len = mss * segs;
   if (room && room < len) len = room;
   if (s->len > len) {
@@ -64,7 +64,8 @@ void tcp_xmit_retransmit_queue(tcp_sock* tp) {
     tp->retransmit_skb_hint = s;
     if ((cb.sacked & (TCPCB_SACKED_ACKED | TCPCB_SACKED_RETRANS)) || !(cb.sacked & TCPCB_LOST)) continue;
     if (!tcp_retransmit_skb(tp, s, tp->snd_cwnd - in_flight)) break;
-    count(tp, tp->icsk_ca_state == CaState::Loss ? Mib::TcpExtTCPSlowStartRetrans : Mib::TcpExtTCPFastRetrans, cb.pcount);
+    count(tp, tp->icsk_ca_state == CaState::Loss ? Mib::TcpExtTCPSlowStartRetrans : Mib::TcpExtTCPFastRetrans,
+          cb.pcount);
     if (tcp_in_cwnd_reduction(tp)) tp->prr_out += cb.pcount;
     head_sent |= s == tp->tcp_rtx_queue.front();
   }
@@ -90,7 +91,7 @@ void tcp_simple_retransmit(tcp_sock* tp) {
   }
   if (!lost) return;
   tp->retransmit_skb_hint = nullptr;
-  if (tp->icsk_ca_state != CaState::Loss) {      // not congestion: the window stays
+  if (tp->icsk_ca_state != CaState::Loss) {  // not congestion: the window stays
     tp->high_seq = tp->snd_nxt;
     tp->snd_ssthresh = tcp_current_ssthresh(tp);
     tp->prior_ssthresh = 0;

@@ -20,13 +20,14 @@ namespace {
 
 void first_sample(tcp_sock* tp, uint32_t m) {
   tp->srtt_us = m << 3;
-  tp->mdev_us = m << 1;      // the first RTO is three times the first RTT
+  tp->mdev_us = m << 1;  // the first RTO is three times the first RTT
   tp->rttvar_us = std::max(tp->mdev_us, tcp_rto_min_us(tp));
   tp->mdev_max_us = tp->rttvar_us;
   tp->rtt_seq = tp->snd_nxt;
 }
 
-// The mean deviation grows by a quarter of a rise, but only by a 32nd of a fall: a path that got faster must not look unstable.
+// The mean deviation grows by a quarter of a rise, but only by a 32nd of a fall: a path that got faster must not look
+// unstable.
 void next_sample(tcp_sock* tp, int64_t m) {
   m -= tp->srtt_us >> 3;
   tp->srtt_us = static_cast<uint32_t>(tp->srtt_us + m);
@@ -51,8 +52,10 @@ void next_sample(tcp_sock* tp, int64_t m) {
 
 void tcp_rtt_estimator(tcp_sock* tp, int64_t rtt_us) {
   const int64_t m = std::max<int64_t>(rtt_us, 1);
-  if (tp->srtt_us) next_sample(tp, m);
-  else first_sample(tp, static_cast<uint32_t>(m));
+  if (tp->srtt_us)
+    next_sample(tp, m);
+  else
+    first_sample(tp, static_cast<uint32_t>(m));
   tp->srtt_us = std::max(tp->srtt_us, 1u);
   tp->min_rtt_us = std::min(tp->min_rtt_us, static_cast<uint32_t>(m));
 }

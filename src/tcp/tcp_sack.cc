@@ -76,7 +76,8 @@ uint32_t tag(tcp_sock* tp, sk_buff* s) {
   cb.sacked |= TCPCB_SACKED_ACKED;
   tp->sacked_out += cb.pcount;
   tp->delivered += cb.pcount;
-  if (!tp->sacked_out || after(cb.end_seq, tp->highest_sack) || tp->sacked_out == cb.pcount) tp->highest_sack = cb.end_seq;
+  if (!tp->sacked_out || after(cb.end_seq, tp->highest_sack) || tp->sacked_out == cb.pcount)
+    tp->highest_sack = cb.end_seq;
   return flag;
 }
 
@@ -85,7 +86,8 @@ uint32_t apply_block(tcp_sock* tp, const TcpSackBlock& b) {
   for (sk_buff* s = find_start(tp, b.start); s && before(TCP_SKB_CB(s).seq, b.end); s = s->next) {
     tp->sack_hint = s;
     if (TCP_SKB_CB(s).sacked & TCPCB_SACKED_ACKED) continue;
-    sk_buff* inside = before(TCP_SKB_CB(s).seq, b.start) || after(TCP_SKB_CB(s).end_seq, b.end) ? match_block(tp, s, b) : s;
+    sk_buff* inside =
+        before(TCP_SKB_CB(s).seq, b.start) || after(TCP_SKB_CB(s).end_seq, b.end) ? match_block(tp, s, b) : s;
     if (!inside) continue;
     flag |= tag(tp, inside);
     s = inside;
@@ -107,7 +109,7 @@ uint32_t tcp_sacktag_write_queue(tcp_sock* tp, const Skb& skb, Seq prior_snd_una
   if (!tp->packets_out) return flag;
   for (size_t i = dsack ? 1 : 0; i < blocks.size(); ++i) {
     if (!valid_block(tp, blocks[i])) {
-      if (before(blocks[i].start, blocks[i].end) && !after(blocks[i].end, tp->snd_una)) continue;   // news of yesterday
+      if (before(blocks[i].start, blocks[i].end) && !after(blocks[i].end, tp->snd_una)) continue;  // news of yesterday
       count(tp, Mib::TcpExtTCPSACKDiscard);
       continue;
     }

@@ -34,7 +34,7 @@ void tcp_sack_new_ofo_skb(tcp_sock* tp, Seq seq, Seq end_seq) {
     std::rotate(b, b + i, b + i + 1);
     return maybe_coalesce(tp);
   }
-  if (n == TCP_NUM_SACKS) --n;      // the oldest is forgotten
+  if (n == TCP_NUM_SACKS) --n;  // the oldest is forgotten
   std::copy_backward(b, b + n, b + n + 1);
   b[0] = {seq, end_seq};
   ++n;
@@ -46,7 +46,8 @@ void tcp_sack_remove(tcp_sock* tp) {
     return;
   }
   tcp_sack_block* b = tp->selective_acks;
-  tcp_sack_block* end = std::remove_if(b, b + tp->rx_opt.num_sacks, [tp](const tcp_sack_block& s) { return !before(tp->rcv_nxt, s.start_seq); });
+  tcp_sack_block* end = std::remove_if(b, b + tp->rx_opt.num_sacks,
+                                       [tp](const tcp_sack_block& s) { return !before(tp->rcv_nxt, s.start_seq); });
   tp->rx_opt.num_sacks = static_cast<uint8_t>(end - b);
 }
 

@@ -59,7 +59,8 @@ uint32_t room_in_place(const sk_buff* s) {
   return last.offset + last.size == last.block->used ? last.block->capacity - last.block->used : 0;
 }
 
-// Appends up to `want` bytes. Small writes stay inside the packet buffer; larger ones fill blocks of about the size asked for.
+// Appends up to `want` bytes. Small writes stay inside the packet buffer; larger ones fill blocks of about the size
+// asked for.
 uint32_t append(tcp_sock* tp, sk_buff* s, Source& from, uint32_t want) {
   uint32_t room = room_in_place(s);
   // A first write that does not fit inside the packet buffer goes to a block whole.

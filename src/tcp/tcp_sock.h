@@ -1,7 +1,8 @@
 // The layout of a connection, of a half-open one and of one in TIME_WAIT.
 //
-// Fields are Linux's and keep its names. They are grouped by who touches them: everything a segment needs on the way in and out
-// stands together; what only connections with loss, options or timers need follows. Sequence variables are RFC 9293 section 3.3.1's.
+// Fields are Linux's and keep its names. They are grouped by who touches them: everything a segment needs on the way in
+// and out stands together; what only connections with loss, options or timers need follows. Sequence variables are RFC
+// 9293 section 3.3.1's.
 #pragma once
 #include <cstddef>
 #include <vector>
@@ -20,14 +21,14 @@ struct request_sock;
 
 // A segment's notes in sk_buff::cb.
 struct TcpCb {
-  Seq seq, end_seq;              // SYN and FIN count one each
-  Seq ack_seq;                   // received: acknowledgment number
-  uint16_t tcp_flags;            // TCPHDR_*
-  uint8_t sacked;                // TCPCB_*, while in the retransmit queue
-  bool eor;                      // MSG_EOR: nothing may be appended
-  uint8_t ip_dsfield;            // received: TOS byte
-  uint16_t pcount;               // segments on the wire (GSO)
-  uint16_t retrans;              // times retransmitted
+  Seq seq, end_seq;    // SYN and FIN count one each
+  Seq ack_seq;         // received: acknowledgment number
+  uint16_t tcp_flags;  // TCPHDR_*
+  uint8_t sacked;      // TCPCB_*, while in the retransmit queue
+  bool eor;            // MSG_EOR: nothing may be appended
+  uint8_t ip_dsfield;  // received: TOS byte
+  uint16_t pcount;     // segments on the wire (GSO)
+  uint16_t retrans;    // times retransmitted
 };
 inline TcpCb& TCP_SKB_CB(const sk_buff* skb) { return *SKB_CB<TcpCb>(const_cast<sk_buff*>(skb)); }
 inline TcpCb& TCP_SKB_CB(const Skb& skb) { return *SKB_CB<TcpCb>(skb.get()); }
@@ -39,16 +40,16 @@ struct tcp_sack_block {
 };
 
 struct tcp_options_received {
-  uint32_t ts_recent = 0;        // timestamp to echo
+  uint32_t ts_recent = 0;  // timestamp to echo
   uint32_t rcv_tsval = 0, rcv_tsecr = 0;
-  int64_t ts_recent_stamp = 0;   // seconds when ts_recent was stored; 0: never
-  uint16_t mss_clamp = 0;        // largest MSS the peer or the user allows
-  uint16_t user_mss = 0;         // TCP_MAXSEG
+  int64_t ts_recent_stamp = 0;  // seconds when ts_recent was stored; 0: never
+  uint16_t mss_clamp = 0;       // largest MSS the peer or the user allows
+  uint16_t user_mss = 0;        // TCP_MAXSEG
   uint8_t snd_wscale = 0, rcv_wscale = 0;
-  bool saw_tstamp = false;       // on the last segment
-  bool tstamp_ok = false, sack_ok = false, wscale_ok = false;   // agreed in the handshake
-  bool dsack = false;            // a D-SACK is to be reported
-  uint8_t num_sacks = 0;         // blocks to report
+  bool saw_tstamp = false;                                     // on the last segment
+  bool tstamp_ok = false, sack_ok = false, wscale_ok = false;  // agreed in the handshake
+  bool dsack = false;                                          // a D-SACK is to be reported
+  uint8_t num_sacks = 0;                                       // blocks to report
 };
 
 enum class TcpTimer : uint8_t { retransmit, delack, keepalive, kCount };
@@ -64,55 +65,63 @@ struct tcp_sock : sock {
   Seq rcv_nxt, copied_seq;       // next byte expected; next byte the application reads
   Seq rcv_wup;                   // rcv_nxt when the last window went out
   uint32_t rcv_wnd = 0;          // window advertised then
-  Seq snd_nxt, snd_una, write_seq;   // next to send; oldest unacknowledged; end of what the application wrote
-  Seq snd_wl1;                   // segment of the last window update
-  uint32_t snd_wnd = 0;          // window the peer offers
-  Seq snd_sml;                   // end of the last small packet sent (Minshall)
-  Seq pushed_seq;                // end of the last byte marked PSH
-  uint32_t max_window = 0;       // largest window the peer ever offered
-  uint32_t packets_out = 0, retrans_out = 0, sacked_out = 0, lost_out = 0;   // segments
+  Seq snd_nxt, snd_una, write_seq;  // next to send; oldest unacknowledged; end of what the application wrote
+  Seq snd_wl1;                      // segment of the last window update
+  uint32_t snd_wnd = 0;             // window the peer offers
+  Seq snd_sml;                      // end of the last small packet sent (Minshall)
+  Seq pushed_seq;                   // end of the last byte marked PSH
+  uint32_t max_window = 0;          // largest window the peer ever offered
+  uint32_t packets_out = 0, retrans_out = 0, sacked_out = 0, lost_out = 0;  // segments
   uint32_t snd_cwnd = 10, snd_cwnd_cnt = 0, snd_ssthresh = 0x7fffffff;
-  uint32_t srtt_us = 0, mdev_us = 0, mdev_max_us = 0, rttvar_us = 0;         // srtt scaled by 8, mdev by 4
+  uint32_t srtt_us = 0, mdev_us = 0, mdev_max_us = 0, rttvar_us = 0;  // srtt scaled by 8, mdev by 4
   uint32_t icsk_rto_us = 1'000'000;
-  Instant rcv_tstamp{}, lsndtime{};   // last ACK received, last data sent
-  sk_buff_head tcp_rtx_queue;    // sent, not acknowledged; sk_write_queue holds what was never sent
+  Instant rcv_tstamp{}, lsndtime{};  // last ACK received, last data sent
+  sk_buff_head tcp_rtx_queue;        // sent, not acknowledged; sk_write_queue holds what was never sent
   tcp_options_received rx_opt;
   const tcp_congestion_ops* icsk_ca_ops = nullptr;
   CaState icsk_ca_state = CaState::Open;
-  uint8_t nonagle = 0;           // TCP_NAGLE_*
-  uint8_t scaling_ratio = 128;   // payload bytes per 256 bytes of buffer
+  uint8_t nonagle = 0;          // TCP_NAGLE_*
+  uint8_t scaling_ratio = 128;  // payload bytes per 256 bytes of buffer
   bool is_cwnd_limited = false;
 
   // --- acknowledging
   struct {
-    Instant lrcvtime{};          // last data received
+    Instant lrcvtime{};  // last data received
     uint32_t ato_us = 0;
-    uint16_t rcv_mss = 536;      // estimate of the peer's segment size
+    uint16_t rcv_mss = 536;  // estimate of the peer's segment size
     uint16_t last_seg_size = 0;
-    uint8_t pending = 0;         // ICSK_ACK_*
-    uint8_t quick = 0;           // ACKs to send at once
+    uint8_t pending = 0;  // ICSK_ACK_*
+    uint8_t quick = 0;    // ACKs to send at once
     bool pingpong = false;
   } icsk_ack;
   uint32_t rcv_ssthresh = 0, window_clamp = 0;
-  struct { Seq seq; uint32_t space = 0; Instant time{}; } rcvq_space;   // buffer autotuning
-  struct { uint32_t rtt_us = 0; Seq seq; Instant time{}; } rcv_rtt_est;
+  struct {
+    Seq seq;
+    uint32_t space = 0;
+    Instant time{};
+  } rcvq_space;  // buffer autotuning
+  struct {
+    uint32_t rtt_us = 0;
+    Seq seq;
+    Instant time{};
+  } rcv_rtt_est;
   uint16_t advmss = 1460;
-  uint16_t icsk_ext_hdr_len = 0; // IP option bytes
-  uint16_t inet_id = 0;          // IP id of the next packet
+  uint16_t icsk_ext_hdr_len = 0;  // IP option bytes
+  uint16_t inet_id = 0;           // IP id of the next packet
   uint32_t icsk_pmtu = 1500;
 
   // --- timers: one wheel entry, three deadlines (see tcp_timer.h)
   timer_list timer;
   Instant deadline[static_cast<size_t>(TcpTimer::kCount)]{kNever, kNever, kNever};
-  uint8_t icsk_pending = 0;      // what the retransmit deadline is for: ICSK_TIME_*
+  uint8_t icsk_pending = 0;  // what the retransmit deadline is for: ICSK_TIME_*
   uint8_t icsk_retransmits = 0, icsk_backoff = 0, icsk_probes_out = 0;
   uint8_t icsk_syn_retries = 0, keepalive_probes = 0;
-  uint16_t keepalive_time = 0, keepalive_intvl = 0;   // seconds; 0: the sysctl
-  int32_t linger2 = 0;           // FIN_WAIT2 seconds; 0: the sysctl, < 0: none
+  uint16_t keepalive_time = 0, keepalive_intvl = 0;  // seconds; 0: the sysctl
+  int32_t linger2 = 0;                               // FIN_WAIT2 seconds; 0: the sysctl, < 0: none
   uint32_t icsk_user_timeout_ms = 0;
-  uint32_t tsoffset = 0;         // added to the millisecond clock in timestamps
-  Seq rtt_seq, high_seq;         // end of the RTT sampling period; snd_nxt when recovery began
-  Instant retrans_stamp{};       // first retransmission of the current trouble
+  uint32_t tsoffset = 0;    // added to the millisecond clock in timestamps
+  Seq rtt_seq, high_seq;    // end of the RTT sampling period; snd_nxt when recovery began
+  Instant retrans_stamp{};  // first retransmission of the current trouble
 
   // --- loss
   uint32_t reordering = 3;
@@ -124,8 +133,8 @@ struct tcp_sock : sock {
   Instant snd_cwnd_stamp{};
   sk_buff* sack_hint = nullptr;  // where the last SACK block was applied in the retransmit queue
   sk_buff* retransmit_skb_hint = nullptr;
-  Seq highest_sack;              // end of the highest SACKed segment while sacked_out
-  sk_buff* out_of_order_root = nullptr;   // see tcp_ofo.h
+  Seq highest_sack;                      // end of the highest SACKed segment while sacked_out
+  sk_buff* out_of_order_root = nullptr;  // see tcp_ofo.h
   sk_buff* ooo_last_skb = nullptr;
   uint32_t ooo_count = 0;
   tcp_sack_block selective_acks[4];
@@ -134,36 +143,39 @@ struct tcp_sock : sock {
 
   // --- listeners and their children
   request_sock *accept_head = nullptr, *accept_tail = nullptr;
-  uint32_t qlen = 0;             // half-open connections of a listener
-  uint8_t defer_accept = 0;      // SYN-ACK retries to wait for data
+  uint32_t qlen = 0;         // half-open connections of a listener
+  uint8_t defer_accept = 0;  // SYN-ACK retries to wait for data
 
   // --- totals
-  uint32_t total_retrans = 0, segs_in = 0, segs_out = 0, data_segs_in = 0, data_segs_out = 0, dsack_dups = 0, rcv_ooopack = 0;
+  uint32_t total_retrans = 0, segs_in = 0, segs_out = 0, data_segs_in = 0, data_segs_out = 0, dsack_dups = 0,
+           rcv_ooopack = 0;
   uint64_t bytes_acked = 0, bytes_received = 0, bytes_sent = 0, bytes_retrans = 0;
   uint32_t min_rtt_us = ~0u;
 
-  std::vector<uint8_t> inet_opt; // IP options of every segment: those of the peer's SYN, answered
-  sock* next_bound = nullptr;    // chain of the port table
+  std::vector<uint8_t> inet_opt;  // IP options of every segment: those of the peer's SYN, answered
+  sock* next_bound = nullptr;     // chain of the port table
 };
 
 inline tcp_sock* tcp_sk(sock* sk) { return static_cast<tcp_sock*>(sk); }
 inline const tcp_sock* tcp_sk(const sock* sk) { return static_cast<const tcp_sock*>(sk); }
 
-inline constexpr uint8_t ICSK_ACK_SCHED = 1, ICSK_ACK_TIMER = 2, ICSK_ACK_PUSHED = 4, ICSK_ACK_PUSHED2 = 8, ICSK_ACK_NOW = 16, ICSK_ACK_NOMEM = 32;
+inline constexpr uint8_t ICSK_ACK_SCHED = 1, ICSK_ACK_TIMER = 2, ICSK_ACK_PUSHED = 4, ICSK_ACK_PUSHED2 = 8,
+                         ICSK_ACK_NOW = 16, ICSK_ACK_NOMEM = 32;
 inline constexpr uint8_t ICSK_TIME_RETRANS = 1, ICSK_TIME_PROBE0 = 3;
 inline constexpr uint8_t TCP_NAGLE_OFF = 1, TCP_NAGLE_CORK = 2, TCP_NAGLE_PUSH = 4;
 
-// A half-open connection: a SYN was answered, the ACK has not come (Linux's request_sock). In the connection table as NEW_SYN_RECV.
+// A half-open connection: a SYN was answered, the ACK has not come (Linux's request_sock). In the connection table as
+// NEW_SYN_RECV.
 struct request_sock : sock_common {
-  tcp_sock* rsk_listener = nullptr;     // null once the listener is gone
-  sock* sk = nullptr;                   // the child, while it waits in the accept queue
-  request_sock* dl_next = nullptr;      // accept queue
-  timer_list rsk_timer;                 // SYN-ACK retransmission
+  tcp_sock* rsk_listener = nullptr;  // null once the listener is gone
+  sock* sk = nullptr;                // the child, while it waits in the accept queue
+  request_sock* dl_next = nullptr;   // accept queue
+  timer_list rsk_timer;              // SYN-ACK retransmission
   Seq rcv_isn, snt_isn, rcv_nxt;
   uint32_t ts_recent = 0, ts_off = 0;
   uint32_t rsk_rcv_wnd = 0, window_clamp = 0;
   Instant snt_synack{}, last_oow_ack_time{};
-  std::vector<uint8_t> ireq_opt;        // IP options of the answer
+  std::vector<uint8_t> ireq_opt;  // IP options of the answer
   uint16_t mss = 536;
   uint8_t snd_wscale = 0, rcv_wscale = 0, num_timeout = 0, num_retrans = 0, tos = 0;
   bool tstamp_ok = false, sack_ok = false, wscale_ok = false, acked = false;
@@ -172,7 +184,7 @@ struct request_sock : sock_common {
 // A connection in TIME_WAIT (or an orphan's FIN_WAIT2): all that is needed to answer late segments.
 struct tcp_timewait_sock : sock_common {
   timer_list tw_timer;
-  uint8_t tw_substate = 0;              // TIME_WAIT or FIN_WAIT2
+  uint8_t tw_substate = 0;  // TIME_WAIT or FIN_WAIT2
   uint8_t tw_rcv_wscale = 0;
   Seq tw_rcv_nxt, tw_snd_nxt;
   uint32_t tw_rcv_wnd = 0, tw_ts_recent = 0, tw_ts_offset = 0;

@@ -37,7 +37,8 @@ Result<void> set_quickack(tcp_sock* tp, int value) {
     return {};
   }
   tp->icsk_ack.pingpong = false;
-  if (inet_csk_ack_scheduled(tp) && (tp->skc_state == tcp_state::ESTABLISHED || tp->skc_state == tcp_state::CLOSE_WAIT)) {
+  if (inet_csk_ack_scheduled(tp) &&
+      (tp->skc_state == tcp_state::ESTABLISHED || tp->skc_state == tcp_state::CLOSE_WAIT)) {
     tp->icsk_ack.pending |= ICSK_ACK_PUSHED;
     tcp_cleanup_rbuf(tp, 1);
     if (!(value & 1)) tp->icsk_ack.pingpong = true;
@@ -73,7 +74,8 @@ int retrans_to_secs(uint8_t count) {
 
 Result<void> set_keepidle(tcp_sock* tp, int value) {
   if (Result<void> ok = set_between(tp->keepalive_time, value, 1, 32767); !ok) return ok;
-  if (sock_flag(tp, SOCK_KEEPOPEN) && tp->skc_state != tcp_state::CLOSE && tp->skc_state != tcp_state::LISTEN) tcp_set_keepalive(tp, true);
+  if (sock_flag(tp, SOCK_KEEPOPEN) && tp->skc_state != tcp_state::CLOSE && tp->skc_state != tcp_state::LISTEN)
+    tcp_set_keepalive(tp, true);
   return {};
 }
 
@@ -87,7 +89,9 @@ Result<void> set_tcp_option(tcp_sock* tp, int name, int value) {
     case TCP_NODELAY: return set_nodelay(tp, value != 0);
     case TCP_CORK: return set_cork(tp, value != 0);
     case TCP_QUICKACK: return set_quickack(tp, value);
-    case TCP_MAXSEG: return value == 0 ? (tp->rx_opt.user_mss = 0, Result<void>{}) : set_between(tp->rx_opt.user_mss, value, 88, 32767);
+    case TCP_MAXSEG:
+      return value == 0 ? (tp->rx_opt.user_mss = 0, Result<void>{})
+                        : set_between(tp->rx_opt.user_mss, value, 88, 32767);
     case TCP_KEEPIDLE: return set_keepidle(tp, value);
     case TCP_KEEPINTVL: return set_between(tp->keepalive_intvl, value, 1, 32767);
     case TCP_KEEPCNT: return set_between(tp->keepalive_probes, value, 1, 127);
@@ -95,7 +99,8 @@ Result<void> set_tcp_option(tcp_sock* tp, int name, int value) {
     case TCP_LINGER2: return set_linger2(tp, value);
     case TCP_DEFER_ACCEPT: tp->defer_accept = secs_to_retrans(value); return {};
     case TCP_WINDOW_CLAMP: return set_between(tp->window_clamp, value, 0, 0x7fffffff);
-    case TCP_USER_TIMEOUT: return value < 0 ? Err(EINVAL) : (tp->icsk_user_timeout_ms = static_cast<uint32_t>(value), Result<void>{});
+    case TCP_USER_TIMEOUT:
+      return value < 0 ? Err(EINVAL) : (tp->icsk_user_timeout_ms = static_cast<uint32_t>(value), Result<void>{});
     default: return Err(ENOPROTOOPT);
   }
 }
@@ -115,7 +120,10 @@ Result<int> get_tcp_option(const tcp_sock* tp, int name) {
     case TCP_NODELAY: return tp->nonagle & TCP_NAGLE_OFF ? 1 : 0;
     case TCP_CORK: return tp->nonagle & TCP_NAGLE_CORK ? 1 : 0;
     case TCP_QUICKACK: return !tp->icsk_ack.pingpong;
-    case TCP_MAXSEG: return tp->skc_state == tcp_state::CLOSE || tp->skc_state == tcp_state::LISTEN ? (tp->rx_opt.user_mss ? tp->rx_opt.user_mss : 536) : tp->mss_cache;
+    case TCP_MAXSEG:
+      return tp->skc_state == tcp_state::CLOSE || tp->skc_state == tcp_state::LISTEN
+                 ? (tp->rx_opt.user_mss ? tp->rx_opt.user_mss : 536)
+                 : tp->mss_cache;
     case TCP_KEEPIDLE: return tp->keepalive_time ? tp->keepalive_time : static_cast<int>(s.tcp_keepalive_time);
     case TCP_KEEPINTVL: return tp->keepalive_intvl ? tp->keepalive_intvl : static_cast<int>(s.tcp_keepalive_intvl);
     case TCP_KEEPCNT: return tp->keepalive_probes ? tp->keepalive_probes : static_cast<int>(s.tcp_keepalive_probes);

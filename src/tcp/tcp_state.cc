@@ -42,7 +42,8 @@ void syn_recv_acked(tcp_sock* tp, const Skb& skb) {
 
 Duration fin_timeout(const tcp_sock* tp) { return tcp_fin_time(tp); }
 
-// Our FIN is acknowledged: FIN_WAIT2. An orphan does not wait for ever. A verdict means: nobody is left to take the segment's data.
+// Our FIN is acknowledged: FIN_WAIT2. An orphan does not wait for ever. A verdict means: nobody is left to take the
+// segment's data.
 Verdict fin_wait1_acked(tcp_sock* tp, const Skb& skb) {
   if (tp->snd_una != tp->write_seq) return nullptr;
   tcp_set_state(tp, FIN_WAIT2);
@@ -63,9 +64,12 @@ Verdict fin_wait1_acked(tcp_sock* tp, const Skb& skb) {
     return new_data ? DROP(TCP_ABORT_ON_DATA) : DROP(TCP_CLOSE);
   }
   const Duration timeout = fin_timeout(tp);
-  if (timeout > TCP_TIMEWAIT_LEN) tcp_reset_timer(tp, TcpTimer::keepalive, now_of(tp) + timeout - TCP_TIMEWAIT_LEN);
-  else if (fin) tcp_reset_timer(tp, TcpTimer::keepalive, now_of(tp) + timeout);   // the FIN is handled below and leads on
-  else tcp_time_wait(tp, FIN_WAIT2, timeout);
+  if (timeout > TCP_TIMEWAIT_LEN)
+    tcp_reset_timer(tp, TcpTimer::keepalive, now_of(tp) + timeout - TCP_TIMEWAIT_LEN);
+  else if (fin)
+    tcp_reset_timer(tp, TcpTimer::keepalive, now_of(tp) + timeout);  // the FIN is handled below and leads on
+  else
+    tcp_time_wait(tp, FIN_WAIT2, timeout);
   return nullptr;
 }
 
@@ -85,7 +89,8 @@ Verdict ack_changes_state(tcp_sock* tp, const Skb& skb) {
   return nullptr;
 }
 
-// RFC 1122 section 4.2.2.13: data after the application closed means that data would be lost, so the connection is reset.
+// RFC 1122 section 4.2.2.13: data after the application closed means that data would be lost, so the connection is
+// reset.
 bool data_after_close(tcp_sock* tp, const Skb& skb) {
   if (!in_state(tp, bit(FIN_WAIT1) | bit(FIN_WAIT2)) || !(tp->sk_shutdown & RCV_SHUTDOWN)) return false;
   const TcpCb& cb = TCP_SKB_CB(skb);
@@ -101,16 +106,20 @@ void process_data(tcp_sock* tp, Skb skb) {
     return kfree_skb_reason(std::move(skb), DROP(TCP_ABORT_ON_DATA));
   }
   const bool after_fin = in_state(tp, bit(CLOSE_WAIT) | bit(CLOSING) | bit(LAST_ACK)) && !before(cb.seq, tp->rcv_nxt);
-  if (after_fin && cb.end_seq != cb.seq) kfree_skb_reason(std::move(skb), DROP(TCP_CLOSE));   // nothing new can come after the peer's FIN
-  else tcp_data_queue(tp, std::move(skb));
+  if (after_fin && cb.end_seq != cb.seq)
+    kfree_skb_reason(std::move(skb), DROP(TCP_CLOSE));  // nothing new can come after the peer's FIN
+  else
+    tcp_data_queue(tp, std::move(skb));
   tcp_data_snd_check(tp);
   tcp_ack_snd_check(tp);
 }
 
 // The ACK could not be taken while the handshake is not complete: RFC 9293 3.10.7.4, fifth.
 void refuse_ack(tcp_sock* tp, Skb skb, Verdict why) {
-  if (tp->skc_state == SYN_RECV) tcp_v4_send_reset(tp->tcp(), skb);
-  else if (why->reason == DropReason::TCP_ACK_UNSENT_DATA) tcp_send_challenge_ack(tp);
+  if (tp->skc_state == SYN_RECV)
+    tcp_v4_send_reset(tp->tcp(), skb);
+  else if (why->reason == DropReason::TCP_ACK_UNSENT_DATA)
+    tcp_send_challenge_ack(tp);
   kfree_skb_reason(std::move(skb), why);
 }
 
@@ -127,12 +136,13 @@ void tcp_rcv_state_process(tcp_sock* tp, Skb skb) {
     default: break;
   }
   if (!th.ack() && !th.rst() && !th.syn()) return kfree_skb_reason(std::move(skb), DROP(TCP_FLAGS));
-  if (!tcp_validate_incoming(tp, skb, false)) return;      // ended there
+  if (!tcp_validate_incoming(tp, skb, false)) return;  // ended there
   if (tp->skc_state == SYN_RECV && tcp_ack_is_old(tp, skb)) return refuse_ack(tp, std::move(skb), DROP(TCP_OLD_ACK));
-  const uint32_t flags = FLAG_SLOWPATH | FLAG_UPDATE_TS_RECENT | (tp->skc_state == SYN_RECV ? FLAG_NO_CHALLENGE_ACK : 0u);
+  const uint32_t flags =
+      FLAG_SLOWPATH | FLAG_UPDATE_TS_RECENT | (tp->skc_state == SYN_RECV ? FLAG_NO_CHALLENGE_ACK : 0u);
   if (Verdict why = tcp_ack(tp, skb, flags)) return refuse_ack(tp, std::move(skb), why);
   if (Verdict why = ack_changes_state(tp, skb)) return kfree_skb_reason(std::move(skb), why);
-  if (tp->skc_state == CLOSE) return consume_skb(std::move(skb));    // TIME_WAIT or gone: its ACK was all it had to say
+  if (tp->skc_state == CLOSE) return consume_skb(std::move(skb));  // TIME_WAIT or gone: its ACK was all it had to say
   process_data(tp, std::move(skb));
 }
 
@@ -151,7 +161,7 @@ void tcp_fin(tcp_sock* tp) {
     case CLOSE_WAIT:
     case CLOSING:
     case LAST_ACK: break;
-    case FIN_WAIT1:       // both sides close at once
+    case FIN_WAIT1:  // both sides close at once
       tcp_send_ack(tp);
       tcp_set_state(tp, CLOSING);
       break;

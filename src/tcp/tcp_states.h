@@ -4,12 +4,22 @@
 
 namespace glass::tcp_state {
 enum : uint8_t {
-  ESTABLISHED = 1, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, LISTEN, CLOSING,
-  NEW_SYN_RECV,    // a request socket
+  ESTABLISHED = 1,
+  SYN_SENT,
+  SYN_RECV,
+  FIN_WAIT1,
+  FIN_WAIT2,
+  TIME_WAIT,
+  CLOSE,
+  CLOSE_WAIT,
+  LAST_ACK,
+  LISTEN,
+  CLOSING,
+  NEW_SYN_RECV,  // a request socket
 };
 constexpr uint32_t bit(uint8_t s) { return 1u << s; }
 }  // namespace glass::tcp_state
 
 namespace glass {
-enum class CaState : uint8_t { Open, Disorder, CWR, Recovery, Loss };   // TCP_CA_*
+enum class CaState : uint8_t { Open, Disorder, CWR, Recovery, Loss };  // TCP_CA_*
 }  // namespace glass

@@ -56,13 +56,13 @@ void established(tcp_sock* tp, Skb skb) {
   learn_sequence(tp, cb);
   (void)tcp_ack(tp, skb, FLAG_SLOWPATH);
   tp->rcv_wup = tp->rcv_nxt;
-  tp->snd_wnd = ntohs(tcp_hdr(*skb).window);      // never scaled on a SYN
+  tp->snd_wnd = ntohs(tcp_hdr(*skb).window);  // never scaled on a SYN
   tp->max_window = tp->snd_wnd;
   tcp_sync_mss(tp, tp->icsk_pmtu);
   tcp_finish_connect(tp);
   consume_skb(std::move(skb));
   const bool data_waits = !tp->sk_write_queue.empty();
-  if (data_waits || tp->icsk_ack.pingpong) {       // our data will carry the ACK
+  if (data_waits || tp->icsk_ack.pingpong) {  // our data will carry the ACK
     inet_csk_schedule_ack(tp);
     tp->icsk_ack.quick = TCP_MAX_QUICKACKS;
     tcp_reset_timer(tp, TcpTimer::delack, now_of(tp) + std::chrono::microseconds(TCP_DELACK_MAX_US));
@@ -97,8 +97,10 @@ void tcp_finish_connect(tcp_sock* tp) {
   tp->lsndtime = now_of(tp);
   tp->icsk_ack.lrcvtime = now_of(tp);
   if (sock_flag(tp, SOCK_KEEPOPEN)) tcp_reset_timer(tp, TcpTimer::keepalive, now_of(tp) + keepalive_time_when(tp));
-  if (tp->rx_opt.snd_wscale) tp->pred_flags = 0;
-  else tcp_fast_path_on(tp);
+  if (tp->rx_opt.snd_wscale)
+    tp->pred_flags = 0;
+  else
+    tcp_fast_path_on(tp);
   sock_def_wakeup(tp);
 }
 

@@ -1,7 +1,7 @@
 // A connection's timers: retransmission and zero-window probes, delayed ACK, keepalive and FIN_WAIT2.
 //
-// Three deadlines share one wheel entry. Putting a deadline off costs nothing: the entry fires at the earlier instant, finds
-// nothing due, and is armed again for what is.
+// Three deadlines share one wheel entry. Putting a deadline off costs nothing: the entry fires at the earlier instant,
+// finds nothing due, and is armed again for what is.
 #include <algorithm>
 
 #include "tcp/tcp_internal.h"
@@ -12,7 +12,9 @@ namespace {
 
 constexpr Duration us(int64_t n) { return std::chrono::microseconds(n); }
 
-tcp_sock* owner(timer_list* t) { return reinterpret_cast<tcp_sock*>(reinterpret_cast<char*>(t) - offsetof(tcp_sock, timer)); }
+tcp_sock* owner(timer_list* t) {
+  return reinterpret_cast<tcp_sock*>(reinterpret_cast<char*>(t) - offsetof(tcp_sock, timer));
+}
 
 Instant nearest(const tcp_sock* tp) { return std::min({tp->deadline[0], tp->deadline[1], tp->deadline[2]}); }
 
@@ -21,7 +23,8 @@ void tcp_write_err(tcp_sock* tp) {
   tcp_error(tp, tp->sk_err_soft ? tp->sk_err_soft : ETIMEDOUT);
 }
 
-// How long `boundary` retransmissions take with doubling from the smallest RTO: RFC 1122 section 4.2.3.5's R1 and R2 in time.
+// How long `boundary` retransmissions take with doubling from the smallest RTO: RFC 1122 section 4.2.3.5's R1 and R2 in
+// time.
 Duration model_timeout(const tcp_sock* tp, uint32_t boundary) {
   const int64_t base = tcp_rto_min_us(tp), most = tcp_rto_max_us(tp);
   int64_t sum = 0, rto = base;
@@ -34,7 +37,8 @@ Duration model_timeout(const tcp_sock* tp, uint32_t boundary) {
 
 bool retransmits_timed_out(const tcp_sock* tp, uint32_t boundary, uint32_t user_timeout_ms) {
   if (!tp->icsk_retransmits || tp->retrans_stamp == Instant{}) return false;
-  const Duration limit = user_timeout_ms ? Duration(std::chrono::milliseconds(user_timeout_ms)) : model_timeout(tp, boundary);
+  const Duration limit =
+      user_timeout_ms ? Duration(std::chrono::milliseconds(user_timeout_ms)) : model_timeout(tp, boundary);
   return now_of(tp) - tp->retrans_stamp >= limit;
 }
 
@@ -60,7 +64,8 @@ bool write_timeout(tcp_sock* tp) {
   if (in_state(tp, tcp_state::bit(tcp_state::SYN_SENT) | tcp_state::bit(tcp_state::SYN_RECV))) {
     const auto retries = static_cast<uint32_t>(tp->icsk_syn_retries ? tp->icsk_syn_retries : s.tcp_syn_retries);
     // The first few repeats are a second apart and do not count against the time the retries would take.
-    const uint32_t most = tp->skc_state == tcp_state::SYN_SENT ? retries + static_cast<uint32_t>(s.tcp_syn_linear_timeouts) : retries;
+    const uint32_t most =
+        tp->skc_state == tcp_state::SYN_SENT ? retries + static_cast<uint32_t>(s.tcp_syn_linear_timeouts) : retries;
     expired = tp->icsk_retransmits >= most;
   } else {
     auto retry_until = static_cast<uint32_t>(s.tcp_retries2);
@@ -77,7 +82,8 @@ bool write_timeout(tcp_sock* tp) {
 
 void next_rto(tcp_sock* tp) {
   const Sysctl& s = net_of(tp).sysctl;
-  const bool linear = tp->skc_state == tcp_state::SYN_SENT && tp->icsk_backoff == 0 && tp->icsk_retransmits <= s.tcp_syn_linear_timeouts;
+  const bool linear = tp->skc_state == tcp_state::SYN_SENT && tp->icsk_backoff == 0 &&
+                      tp->icsk_retransmits <= s.tcp_syn_linear_timeouts;
   if (!linear) {
     ++tp->icsk_backoff;
     tp->icsk_rto_us = static_cast<uint32_t>(std::min<uint64_t>(uint64_t{tp->icsk_rto_us} << 1, tcp_rto_max_us(tp)));
@@ -87,9 +93,12 @@ void next_rto(tcp_sock* tp) {
 
 void count_timeout(tcp_sock* tp) {
   if (tp->icsk_retransmits) return;
-  if (tp->icsk_ca_state == CaState::Recovery) count(tp, tcp_is_sack(tp) ? Mib::TcpExtTCPSackRecoveryFail : Mib::TcpExtTCPRenoRecoveryFail);
-  else if (tp->icsk_ca_state == CaState::Loss) count(tp, Mib::TcpExtTCPLossFailures);
-  else if (tp->icsk_ca_state == CaState::Disorder || tp->sacked_out) count(tp, tcp_is_sack(tp) ? Mib::TcpExtTCPSackFailures : Mib::TcpExtTCPRenoFailures);
+  if (tp->icsk_ca_state == CaState::Recovery)
+    count(tp, tcp_is_sack(tp) ? Mib::TcpExtTCPSackRecoveryFail : Mib::TcpExtTCPRenoRecoveryFail);
+  else if (tp->icsk_ca_state == CaState::Loss)
+    count(tp, Mib::TcpExtTCPLossFailures);
+  else if (tp->icsk_ca_state == CaState::Disorder || tp->sacked_out)
+    count(tp, tcp_is_sack(tp) ? Mib::TcpExtTCPSackFailures : Mib::TcpExtTCPRenoFailures);
 }
 
 // The peer closed its window on data already sent: keep asking, do not count it as loss.
@@ -137,8 +146,10 @@ void tcp_probe_timer(tcp_sock* tp) {
 void tcp_write_timer(tcp_sock* tp) {
   const uint8_t what = tp->icsk_pending;
   tp->icsk_pending = 0;
-  if (what == ICSK_TIME_RETRANS) tcp_retransmit_timer(tp);
-  else if (what == ICSK_TIME_PROBE0) tcp_probe_timer(tp);
+  if (what == ICSK_TIME_RETRANS)
+    tcp_retransmit_timer(tp);
+  else if (what == ICSK_TIME_PROBE0)
+    tcp_probe_timer(tp);
 }
 
 void tcp_delack_timer(tcp_sock* tp) {
@@ -148,9 +159,9 @@ void tcp_delack_timer(tcp_sock* tp) {
   ack.pending &= static_cast<uint8_t>(~ICSK_ACK_TIMER);
   if (!inet_csk_ack_scheduled(tp)) return;
   if (!ack.pingpong) {
-    ack.ato_us = std::min(ack.ato_us << 1, tp->icsk_rto_us);      // missed: be more patient
+    ack.ato_us = std::min(ack.ato_us << 1, tp->icsk_rto_us);  // missed: be more patient
   } else {
-    ack.pingpong = false;                                          // the application did not answer: leave interactive mode
+    ack.pingpong = false;  // the application did not answer: leave interactive mode
     ack.ato_us = TCP_ATO_MIN_US;
   }
   tcp_send_ack(tp);
@@ -162,7 +173,8 @@ Duration keepalive_intvl_when(const tcp_sock* tp) {
 }
 
 bool keepalive_gives_up(const tcp_sock* tp, Duration idle) {
-  if (tp->icsk_user_timeout_ms) return idle >= std::chrono::milliseconds(tp->icsk_user_timeout_ms) && tp->icsk_probes_out > 0;
+  if (tp->icsk_user_timeout_ms)
+    return idle >= std::chrono::milliseconds(tp->icsk_user_timeout_ms) && tp->icsk_probes_out > 0;
   const int64_t most = tp->keepalive_probes ? tp->keepalive_probes : net_of(tp).sysctl.tcp_keepalive_probes;
   return tp->icsk_probes_out >= most;
 }
@@ -247,16 +259,20 @@ Duration keepalive_time_when(const tcp_sock* tp) {
 
 Duration tcp_fin_time(const tcp_sock* tp) {
   const Duration set = std::chrono::seconds(tp->linger2 ? tp->linger2 : net_of(tp).sysctl.tcp_fin_timeout);
-  const Duration least = us((int64_t{tp->icsk_rto_us} << 2) - (tp->icsk_rto_us >> 1));      // three and a half RTOs
+  const Duration least = us((int64_t{tp->icsk_rto_us} << 2) - (tp->icsk_rto_us >> 1));  // three and a half RTOs
   return std::max(set, least);
 }
 
 void tcp_set_keepalive(tcp_sock* tp, bool on) {
-  if (on) tp->sk_flags |= SOCK_KEEPOPEN;
-  else tp->sk_flags &= static_cast<uint8_t>(~SOCK_KEEPOPEN);
+  if (on)
+    tp->sk_flags |= SOCK_KEEPOPEN;
+  else
+    tp->sk_flags &= static_cast<uint8_t>(~SOCK_KEEPOPEN);
   if (in_state(tp, tcp_state::bit(tcp_state::CLOSE) | tcp_state::bit(tcp_state::LISTEN))) return;
-  if (on) tcp_reset_timer(tp, TcpTimer::keepalive, now_of(tp) + keepalive_time_when(tp));
-  else tcp_clear_timer(tp, TcpTimer::keepalive);
+  if (on)
+    tcp_reset_timer(tp, TcpTimer::keepalive, now_of(tp) + keepalive_time_when(tp));
+  else
+    tcp_clear_timer(tp, TcpTimer::keepalive);
 }
 
 }  // namespace glass

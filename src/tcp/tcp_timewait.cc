@@ -1,5 +1,5 @@
-// TIME_WAIT (RFC 9293 section 3.10.7.8, RFC 6191, RFC 1337) on an entry of its own, so that a finished connection holds little memory. An
-// orphan's FIN_WAIT2 is kept the same way.
+// TIME_WAIT (RFC 9293 section 3.10.7.8, RFC 6191, RFC 1337) on an entry of its own, so that a finished connection holds
+// little memory. An orphan's FIN_WAIT2 is kept the same way.
 #include "tcp/tcp_hashtables.h"
 #include "tcp/tcp_internal.h"
 #include "tcp/tcp_packet.h"
@@ -18,13 +18,20 @@ void tw_timer_handler(timer_list* t) {
   tcp_timewait_kill(*tw->tw_tcp, tw);
 }
 
-void reschedule(tcp_timewait_sock* tw, Duration in) { tw->skc_net->timers.mod_timer(&tw->tw_timer, tw->skc_net->now + in); }
+void reschedule(tcp_timewait_sock* tw, Duration in) {
+  tw->skc_net->timers.mod_timer(&tw->tw_timer, tw->skc_net->now + in);
+}
 
 void send_tw_ack(Tcp& tcp, tcp_timewait_sock* tw, const Skb& skb) {
   if (tcp_rate_limited(tcp.ns(), Mib::TcpExtTCPACKSkippedTimeWait, tw->tw_last_oow_ack_time)) return;
-  tcp_v4_send_ack(tcp, skb, {.seq = tw->tw_snd_nxt, .ack = tw->tw_rcv_nxt, .win = tw->tw_rcv_wnd >> tw->tw_rcv_wscale,
-                             .tsval = msecs32(tcp.ns().now) + tw->tw_ts_offset, .tsecr = tw->tw_ts_recent,
-                             .timestamps = tw->tw_ts_recent_stamp != 0, .tos = 0});
+  tcp_v4_send_ack(tcp, skb,
+                  {.seq = tw->tw_snd_nxt,
+                   .ack = tw->tw_rcv_nxt,
+                   .win = tw->tw_rcv_wnd >> tw->tw_rcv_wscale,
+                   .tsval = msecs32(tcp.ns().now) + tw->tw_ts_offset,
+                   .tsecr = tw->tw_ts_recent,
+                   .timestamps = tw->tw_ts_recent_stamp != 0,
+                   .tos = 0});
 }
 
 bool in_window(const tcp_timewait_sock* tw, const TcpCb& cb) {
@@ -167,7 +174,7 @@ void tcp_timewait_process(Tcp& tcp, tcp_timewait_sock* tw, Skb skb) {
     if (tcp_sock* listener = tcp.hashinfo().lookup_listener(tw->skc_rcv_saddr, tw->skc_num)) {
       cb.ack_seq = tw->tw_snd_nxt + 65535 + 2;
       if (cb.ack_seq.v == 0) cb.ack_seq.v = 1;
-      cb.sacked = 1;     // tells the listener that ack_seq is the number to begin with
+      cb.sacked = 1;  // tells the listener that ack_seq is the number to begin with
       tcp_timewait_kill(tcp, tw);
       return tcp_v4_do_rcv(listener, std::move(skb));
     }

@@ -1,7 +1,7 @@
 // From a queued segment to an IP packet: the header, its options, and the way down.
 //
-// Segments stay in the retransmit queue until they are acknowledged. What is sent is a fresh packet: its own header, and references to
-// the same data, so a retransmission can never disturb a copy that is still under way.
+// Segments stay in the retransmit queue until they are acknowledged. What is sent is a fresh packet: its own header,
+// and references to the same data, so a retransmission can never disturb a copy that is still under way.
 #include <algorithm>
 #include <cstring>
 
@@ -67,13 +67,14 @@ void put_sacks(OutOptions& o, tcp_sock* tp) {
 OutOptions established_options(tcp_sock* tp) {
   OutOptions o;
   if (tp->rx_opt.tstamp_ok) put_timestamps(o, tp);
-  if (tp->rx_opt.num_sacks || tp->rx_opt.dsack) [[unlikely]] put_sacks(o, tp);
+  if (tp->rx_opt.num_sacks || tp->rx_opt.dsack) [[unlikely]]
+    put_sacks(o, tp);
   return o;
 }
 
 uint16_t window_field(tcp_sock* tp, uint16_t flags) {
   if (flags & TCPHDR_RST) return 0;
-  if (flags & TCPHDR_SYN) {      // not scaled
+  if (flags & TCPHDR_SYN) {  // not scaled
     tp->rcv_wup = tp->rcv_nxt;
     return static_cast<uint16_t>(std::min<uint32_t>(tp->rcv_wnd, 65535));
   }
@@ -93,7 +94,8 @@ void push_header(tcp_sock* tp, const Skb& skb, Seq seq, uint16_t flags, const Ou
   th->window = htons(window_field(tp, flags));
   th->urg_ptr = 0;
   std::memcpy(th + 1, o.bytes, o.size);
-  th->check = static_cast<uint16_t>(~csum_fold(csum_pseudo(tp->skc_rcv_saddr, tp->skc_daddr, skb->len, IPPROTO_TCP, 0)));
+  th->check =
+      static_cast<uint16_t>(~csum_fold(csum_pseudo(tp->skc_rcv_saddr, tp->skc_daddr, skb->len, IPPROTO_TCP, 0)));
   skb->ip_summed = IpSummed::partial;
   skb->csum_start = skb->transport_header;
   skb->csum_offset = offsetof(tcphdr, check);
@@ -111,7 +113,12 @@ Result<void> send(tcp_sock* tp, Skb skb, uint16_t flags, uint32_t pcount) {
   const uint16_t id = tp->inet_id;
   tp->inet_id = static_cast<uint16_t>(id + pcount);
   return tp->tcp().ip().ip_queue_xmit(std::move(skb), dst, tp->skc_rcv_saddr, tp->skc_daddr,
-                                      {.tos = tp->sk_tos, .ttl = tp->sk_ttl, .dont_fragment = true, .protocol = IPPROTO_TCP, .id = id, .options = tp->inet_opt});
+                                      {.tos = tp->sk_tos,
+                                       .ttl = tp->sk_ttl,
+                                       .dont_fragment = true,
+                                       .protocol = IPPROTO_TCP,
+                                       .id = id,
+                                       .options = tp->inet_opt});
 }
 
 // The data part of what is sent: short linear data is copied, fragments are shared.
@@ -134,8 +141,10 @@ Skb share_data(const tcp_sock* tp, const sk_buff& from, uint32_t header) {
 // Data goes out: idle windows are restarted, and the peer's quick answer means an interactive exchange.
 void event_data_sent(tcp_sock* tp) {
   const Instant now = now_of(tp);
-  const bool idle_restart = net_of(tp).sysctl.tcp_slow_start_after_idle && !tp->packets_out && tp->lsndtime != Instant{};
-  if (idle_restart && now - tp->lsndtime > std::chrono::microseconds(tp->icsk_rto_us)) tcp_cwnd_restart(tp, now - tp->lsndtime);
+  const bool idle_restart =
+      net_of(tp).sysctl.tcp_slow_start_after_idle && !tp->packets_out && tp->lsndtime != Instant{};
+  if (idle_restart && now - tp->lsndtime > std::chrono::microseconds(tp->icsk_rto_us))
+    tcp_cwnd_restart(tp, now - tp->lsndtime);
   tp->lsndtime = now;
   if (now - tp->icsk_ack.lrcvtime < std::chrono::microseconds(tp->icsk_ack.ato_us)) tp->icsk_ack.pingpong = true;
 }

@@ -1,4 +1,5 @@
-// Is a segment acceptable? RFC 9293 section 3.10.7.4 steps 1, 2 and 4, with PAWS (RFC 7323) and the challenges of RFC 5961.
+// Is a segment acceptable? RFC 9293 section 3.10.7.4 steps 1, 2 and 4, with PAWS (RFC 7323) and the challenges of RFC
+// 5961.
 #include "tcp/tcp_internal.h"
 
 namespace glass {
@@ -42,7 +43,8 @@ void tcp_store_ts_recent(tcp_sock* tp) {
 
 // RFC 7323 section 4.3: only a segment that covers the left edge may move the timestamp to echo.
 void tcp_replace_ts_recent(tcp_sock* tp, Seq seq) {
-  if (tp->rx_opt.saw_tstamp && !after(seq, tp->rcv_wup) && tcp_paws_check(tp->rx_opt, 0, now_of(tp))) tcp_store_ts_recent(tp);
+  if (tp->rx_opt.saw_tstamp && !after(seq, tp->rcv_wup) && tcp_paws_check(tp->rx_opt, 0, now_of(tp)))
+    tcp_store_ts_recent(tp);
 }
 
 bool tcp_paws_check(const tcp_options_received& o, uint32_t slack, Instant now) {
@@ -75,7 +77,8 @@ using tcp_state::bit;
 bool is_disordered_ack(const tcp_sock* tp, const Skb& skb) {
   const TcpCb& cb = TCP_SKB_CB(skb);
   const uint32_t window = uint32_t{ntohs(tcp_hdr(*skb).window)} << tp->rx_opt.snd_wscale;
-  const bool updates_window = after(cb.seq, tp->snd_wl1) || (cb.seq == tp->snd_wl1 && (window > tp->snd_wnd || !window));
+  const bool updates_window =
+      after(cb.seq, tp->snd_wl1) || (cb.seq == tp->snd_wl1 && (window > tp->snd_wnd || !window));
   const auto replay_ms = static_cast<int32_t>(tp->icsk_rto_us / 1000 * 6 / 5);
   return cb.seq == tp->rcv_nxt && cb.ack_seq == tp->snd_una && !updates_window &&
          static_cast<int32_t>(tp->rx_opt.ts_recent - tp->rx_opt.rcv_tsval) <= replay_ms;
@@ -92,11 +95,14 @@ Paws tcp_disordered_ack_check(const tcp_sock* tp, const Skb& skb) {
 
 // Step 1a. PAWS does not stop a reset.
 Paws check_paws(tcp_sock* tp, const Skb& skb) {
-  if (!tcp_fast_parse_options(tp, *skb) || !tp->rx_opt.saw_tstamp || tcp_paws_check(tp->rx_opt, TCP_PAWS_WINDOW, now_of(tp))) return Paws::passed;
+  if (!tcp_fast_parse_options(tp, *skb) || !tp->rx_opt.saw_tstamp ||
+      tcp_paws_check(tp->rx_opt, TCP_PAWS_WINDOW, now_of(tp)))
+    return Paws::passed;
   return tcp_hdr(*skb).rst() ? Paws::passed : tcp_disordered_ack_check(tp, skb);
 }
 
-// Step 1b. The window test, as lenient as Linux's: a FIN may stick out, and an empty queue takes a segment that overruns the edge.
+// Step 1b. The window test, as lenient as Linux's: a FIN may stick out, and an empty queue takes a segment that
+// overruns the edge.
 enum class Window { fits, old, beyond, overruns };
 
 Window tcp_sequence(const tcp_sock* tp, const Skb& skb) {
@@ -111,7 +117,8 @@ Window tcp_sequence(const tcp_sock* tp, const Skb& skb) {
 
 // A reset for rcv_nxt - 1 from a peer that has sent its FIN.
 bool reset_before_fin(const tcp_sock* tp, const TcpCb& cb) {
-  return cb.seq == tp->rcv_nxt - 1 && in_state(tp, bit(tcp_state::CLOSE_WAIT) | bit(tcp_state::LAST_ACK) | bit(tcp_state::CLOSING));
+  return cb.seq == tp->rcv_nxt - 1 &&
+         in_state(tp, bit(tcp_state::CLOSE_WAIT) | bit(tcp_state::LAST_ACK) | bit(tcp_state::CLOSING));
 }
 
 // Step 2. RFC 5961 section 3.2: exactly the next byte, or the right edge of what SACK has reported.
@@ -131,21 +138,24 @@ void syn_challenge(tcp_sock* tp, bool syn_inerr) {
 
 // The SYN-ACK that answers our SYN-ACK when both sides opened at once.
 bool is_simultaneous_synack(const tcp_sock* tp, const TcpCb& cb) {
-  return tp->skc_state == tcp_state::SYN_RECV && (cb.tcp_flags & TCPHDR_ACK) && cb.seq + 1 == cb.end_seq && cb.seq + 1 == tp->rcv_nxt &&
-         cb.ack_seq == tp->snd_nxt;
+  return tp->skc_state == tcp_state::SYN_RECV && (cb.tcp_flags & TCPHDR_ACK) && cb.seq + 1 == cb.end_seq &&
+         cb.seq + 1 == tp->rcv_nxt && cb.ack_seq == tp->snd_nxt;
 }
 
 // What an old timestamp is answered with: nothing if it is only an ACK that was overtaken.
 void answer_paws(tcp_sock* tp, const Skb& skb, Paws paws) {
   count(tp, paws == Paws::old_ack ? Mib::TcpExtPAWSOldAck : Mib::TcpExtPAWSEstab);
-  if (paws == Paws::failed && !tcp_oow_rate_limited(net_of(tp), *skb, Mib::TcpExtTCPACKSkippedPAWS, tp->last_oow_ack_time)) tcp_send_dupack(tp, *skb);
+  if (paws == Paws::failed &&
+      !tcp_oow_rate_limited(net_of(tp), *skb, Mib::TcpExtTCPACKSkippedPAWS, tp->last_oow_ack_time))
+    tcp_send_dupack(tp, *skb);
 }
 
 // A segment outside the window is answered with where the window is.
 void answer_out_of_window(tcp_sock* tp, const Skb& skb, Window window) {
   if (tcp_hdr(*skb).rst()) return;
   if (window != Window::old) count(tp, Mib::TcpExtBeyondWindow);
-  if (!tcp_oow_rate_limited(net_of(tp), *skb, Mib::TcpExtTCPACKSkippedSeq, tp->last_oow_ack_time)) tcp_send_dupack(tp, *skb);
+  if (!tcp_oow_rate_limited(net_of(tp), *skb, Mib::TcpExtTCPACKSkippedSeq, tp->last_oow_ack_time))
+    tcp_send_dupack(tp, *skb);
 }
 
 bool drop(Skb& skb, Verdict why) {

@@ -21,8 +21,8 @@ inline constexpr size_t kMibCount = static_cast<size_t>(Mib::kCount);
 
 struct CounterRow {
   Mib id;
-  std::string_view group;   // "TcpExt"
-  std::string_view name;    // "TcpExtTCPLossProbes"
+  std::string_view group;  // "TcpExt"
+  std::string_view name;   // "TcpExtTCPLossProbes"
 };
 std::span<const CounterRow> counters();
 inline std::string_view name(Mib m) { return counters()[static_cast<size_t>(m)].name; }

@@ -1,7 +1,8 @@
 // Drop places: every spot in the code where a packet can end early, registered at compile time.
 //
-// DROP(REASON) is an expression: it puts one DropPlace (reason, function, file, line) into a linker section and yields a pointer to it. So
-// the catalogue of all places exists without running anything, and each place has an index under which a stack counts it.
+// DROP(REASON) is an expression: it puts one DropPlace (reason, function, file, line) into a linker section and yields
+// a pointer to it. So the catalogue of all places exists without running anything, and each place has an index under
+// which a stack counts it.
 //
 //   if (bad) return kfree_skb_reason(std::move(skb), DROP(TCP_CSUM));
 //   DropPlace const* why = DROP(TCP_OVERWINDOW);      // a verdict that is decided here and carried out by the caller
@@ -15,11 +16,11 @@
 
 namespace glass {
 
-struct alignas(64) DropPlace {   // size equals alignment, so that the section is an array
+struct alignas(64) DropPlace {  // size equals alignment, so that the section is an array
   DropReason reason;
   int line;
   const char* function;
-  const char* file;              // relative to the source tree
+  const char* file;  // relative to the source tree
 };
 static_assert(sizeof(DropPlace) == 64);
 
@@ -37,9 +38,9 @@ using Verdict = const DropPlace*;
 
 }  // namespace glass
 
-#define DROP(reason_name)                                                                                       \
-  (__extension__({                                                                                              \
+#define DROP(reason_name)                                                                                        \
+  (__extension__({                                                                                               \
     [[gnu::section("glass_drop_places"), gnu::used]] static constinit const ::glass::DropPlace glass_place_here{ \
-        ::glass::DropReason::reason_name, __LINE__, __func__, __FILE__};                                        \
-    &glass_place_here;                                                                                          \
+        ::glass::DropReason::reason_name, __LINE__, __func__, __FILE__};                                         \
+    &glass_place_here;                                                                                           \
   }))

@@ -15,17 +15,18 @@ enum class DropReason : uint16_t {
 
 struct DropReasonRow {
   DropReason reason;
-  std::string_view name;       // "TCP_RFC7323_PAWS"
-  std::string_view counters;   // nstat names that usually move with it, comma separated; may be empty
-  std::string_view meaning;    // one sentence
-  std::string_view source;     // RFC and section; may be empty
+  std::string_view name;      // "TCP_RFC7323_PAWS"
+  std::string_view counters;  // nstat names that usually move with it, comma separated; may be empty
+  std::string_view meaning;   // one sentence
+  std::string_view source;    // RFC and section; may be empty
   std::string_view causes;
   std::string_view remedy;
 };
 
-std::span<const DropReasonRow> drop_reasons();              // all rows, indexed by DropReason
+std::span<const DropReasonRow> drop_reasons();  // all rows, indexed by DropReason
 const DropReasonRow& row(DropReason);
 inline std::string_view name(DropReason r) { return row(r).name; }
-std::optional<DropReason> find_drop_reason(std::string_view name);   // exact name, Linux's SKB_DROP_REASON_ prefix allowed
+std::optional<DropReason> find_drop_reason(
+    std::string_view name);  // exact name, Linux's SKB_DROP_REASON_ prefix allowed
 
 }  // namespace glass

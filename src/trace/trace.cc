@@ -42,7 +42,8 @@ void Trace::enter(const FunctionInfo* f, uint32_t skb, uint32_t len) {
   ++depth_;
 }
 
-void Trace::record(TraceEvent::Kind kind, const FunctionInfo* function, const DropPlace* place, uint32_t skb, uint32_t len) {
+void Trace::record(TraceEvent::Kind kind, const FunctionInfo* function, const DropPlace* place, uint32_t skb,
+                   uint32_t len) {
   if (ring_.empty()) return;
   TraceEvent& e = ring_[written_++ % ring_.size()];
   e = {now_, function, place, skb, len, kind, context_, depth_};
