@@ -217,20 +217,23 @@ class TimestampDropsTest : public ConnectedDropsTest {
 TEST_F(TimestampDropsTest, PawsFailure) {
   const Bytes old = test::timestamps(RawConnection::kTsval - 1000, 0);
   drop_of(c.segment({.flags = TCPHDR_ACK | TCPHDR_PSH, .options = old, .payload = Bytes(10)}),
-          {DropReason::TCP_RFC7323_PAWS, "paws_verdict", "src/tcp/tcp_validate.cc", {Mib::TcpExtPAWSEstab}});
+          {DropReason::TCP_RFC7323_PAWS, "tcp_validate_incoming", "src/tcp/tcp_validate.cc", {Mib::TcpExtPAWSEstab}});
   expect_nothing_else(1);
 }
 
 TEST_F(TimestampDropsTest, OvertakenAckFailsPawsInSilence) {
   const Bytes old = test::timestamps(RawConnection::kTsval - 1000, 0);
-  drop_of(c.segment({.seq = static_cast<uint32_t>(-5), .options = old}),
-          {DropReason::TCP_RFC7323_PAWS_ACK, "paws_verdict", "src/tcp/tcp_validate.cc", {Mib::TcpExtPAWSOldAck}});
+  drop_of(
+      c.segment({.seq = static_cast<uint32_t>(-5), .options = old}),
+      {DropReason::TCP_RFC7323_PAWS_ACK, "tcp_validate_incoming", "src/tcp/tcp_validate.cc", {Mib::TcpExtPAWSOldAck}});
   expect_nothing_else(0);
 }
 
 TEST_F(ConnectedDropsTest, DataBeyondTheWindow) {
-  drop_of(c.segment({.seq = 100'000, .payload = Bytes(10)}),
-          {DropReason::TCP_INVALID_SEQUENCE, "check_sequence", "src/tcp/tcp_validate.cc", {Mib::TcpExtBeyondWindow}});
+  drop_of(c.segment({.seq = 100'000, .payload = Bytes(10)}), {DropReason::TCP_INVALID_SEQUENCE,
+                                                              "tcp_validate_incoming",
+                                                              "src/tcp/tcp_validate.cc",
+                                                              {Mib::TcpExtBeyondWindow}});
   expect_nothing_else(1);
 }
 
@@ -245,14 +248,14 @@ TEST_F(ConnectedDropsTest, DataBeforeTheWindow) {
   const Bytes data = c.segment({.flags = TCPHDR_ACK | TCPHDR_PSH, .payload = Bytes(10)});
   EXPECT_TRUE(host.put_in(data));
   drop_of(c.segment({.seq = static_cast<uint32_t>(-20), .payload = Bytes(10)}),
-          {DropReason::TCP_OLD_SEQUENCE, "check_sequence", "src/tcp/tcp_validate.cc"});
+          {DropReason::TCP_OLD_SEQUENCE, "tcp_validate_incoming", "src/tcp/tcp_validate.cc"});
   drop_of(data, {DropReason::TCP_OLD_DATA, "old_segment", "src/tcp/tcp_data_queue.cc", {Mib::TcpExtDelayedACKLost}});
   expect_nothing_else(1);
 }
 
 TEST_F(ConnectedDropsTest, ResetOutsideTheWindow) {
   drop_of(c.segment({.seq = 100'000, .flags = TCPHDR_RST}),
-          {DropReason::TCP_INVALID_SEQUENCE, "check_sequence", "src/tcp/tcp_validate.cc"});
+          {DropReason::TCP_INVALID_SEQUENCE, "tcp_validate_incoming", "src/tcp/tcp_validate.cc"});
   expect_nothing_else(0);
   EXPECT_EQ(c.tcp().skc_state, tcp_state::ESTABLISHED);
 }
