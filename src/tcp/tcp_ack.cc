@@ -102,7 +102,7 @@ bool ack_update_rtt(tcp_sock* tp, const Cleaned& c) {
   return true;
 }
 
-uint32_t finish_clean(tcp_sock* tp, Cleaned c, Seq prior_snd_una) {
+uint32_t finish_clean(tcp_sock* tp, Cleaned c) {
   ack_update_rtt(tp, c);
   if (!(c.flags & FLAG_ACKED)) return c.flags;
   c.flags |= FLAG_SET_XMIT_TIMER;
@@ -112,7 +112,6 @@ uint32_t finish_clean(tcp_sock* tp, Cleaned c, Seq prior_snd_una) {
     // A retransmission filled the hole: what it uncovers was delivered before and is no sign of growth.
     if (c.flags & FLAG_RETRANS_DATA_ACKED) c.flags &= ~static_cast<uint32_t>(FLAG_ORIG_SACK_ACKED);
   }
-  (void)prior_snd_una;
   return c.flags;
 }
 
@@ -124,9 +123,6 @@ bool may_raise_cwnd(const tcp_sock* tp, uint32_t flag) {
   if (tp->reordering > net_of(tp).sysctl.tcp_reordering) return flag & (FLAG_DATA_ACKED | FLAG_DATA_SACKED);
   return flag & FLAG_DATA_ACKED;
 }
-
-// RFC 6937 while recovering, the algorithm otherwise.
-void cong_control(tcp_sock* tp, uint32_t delivered, uint32_t flag);
 
 // The window opened while a probe was due.
 void ack_probe(tcp_sock* tp) {
@@ -162,6 +158,7 @@ void prr_cwnd_reduction(tcp_sock* tp, uint32_t delivered, uint32_t flag) {
   tp->snd_cwnd = static_cast<uint32_t>(std::max<int64_t>(in_flight + sndcnt, 1));
 }
 
+// RFC 6937 while recovering, the algorithm otherwise.
 void cong_control(tcp_sock* tp, uint32_t delivered, uint32_t flag) {
   if (tcp_in_cwnd_reduction(tp))
     prr_cwnd_reduction(tp, delivered, flag);
@@ -189,9 +186,8 @@ Verdict ack_too_old(tcp_sock* tp, const Skb& skb, uint32_t flag, Seq ack, Seq pr
     return DROP(TCP_TOO_OLD_ACK);
   }
   if (tp->rx_opt.sack_ok && tcp_hdr(*skb).doff() > tp->tcp_header_len) {
-    const uint32_t delivered = tp->delivered;
     const uint32_t sacked = flag | tcp_sacktag_write_queue(tp, skb, prior_snd_una);
-    tcp_fastretrans_alert(tp, prior_snd_una, 0, sacked, tp->delivered - delivered);
+    tcp_fastretrans_alert(tp, 0, sacked);
     if (tp->icsk_ca_state >= CaState::Recovery) tcp_xmit_retransmit_queue(tp);
   }
   return nullptr;
@@ -239,10 +235,10 @@ Verdict tcp_ack(tcp_sock* tp, const Skb& skb, uint32_t flag) {
     ack_probe(tp);
     return nullptr;
   }
-  flag |= finish_clean(tp, clean_rtx_queue(tp), prior_snd_una);
+  flag |= finish_clean(tp, clean_rtx_queue(tp));
   if (ack_is_dubious(tp, flag)) {
     const bool dup = !(flag & (FLAG_SND_UNA_ADVANCED | FLAG_NOT_DUP | FLAG_DSACKING_ACK));
-    tcp_fastretrans_alert(tp, prior_snd_una, dup ? 1 : 0, flag, tp->delivered - delivered);
+    tcp_fastretrans_alert(tp, dup ? 1 : 0, flag);
   }
   if (flag & FLAG_SET_XMIT_TIMER) tcp_rearm_rto(tp);
   cong_control(tp, tp->delivered - delivered, flag);

@@ -118,8 +118,7 @@ uint32_t tcp_sacktag_write_queue(tcp_sock*, const Skb&, Seq prior_snd_una);
 void tcp_skb_forget(tcp_sock*, sk_buff*);  // hints that point to it are cleared
 
 // tcp_recovery.cc
-void tcp_fastretrans_alert(tcp_sock*, Seq prior_snd_una, uint32_t num_dupack, uint32_t flags,
-                           uint32_t newly_acked_sacked);
+void tcp_fastretrans_alert(tcp_sock*, uint32_t num_dupack, uint32_t flags);
 void tcp_enter_loss(tcp_sock*);
 void tcp_reset_reno_sack(tcp_sock*);
 void tcp_remove_reno_sacks(tcp_sock*, uint32_t acked);
@@ -207,7 +206,6 @@ uint32_t tcp_sync_mss(tcp_sock*, uint32_t pmtu);
 uint32_t tcp_mtu_to_mss(const tcp_sock*, uint32_t pmtu);
 uint32_t tcp_mss_to_mtu(const tcp_sock*, uint32_t mss);
 uint32_t tcp_xmit_size_goal(const tcp_sock*, uint32_t mss_now);
-void tcp_set_skb_tso_segs(const Skb&, uint32_t mss_now);
 void tcp_set_skb_tso_segs(sk_buff*, uint32_t mss_now);
 inline Seq tcp_wnd_end(const tcp_sock* tp) { return tp->snd_una + tp->snd_wnd; }
 void tcp_send_fin(tcp_sock*);
@@ -234,7 +232,6 @@ void tcp_trim_head(tcp_sock*, sk_buff*, uint32_t len);
 
 // tcp_connect.cc
 Result<void> tcp_connect_start(tcp_sock*);
-Result<void> tcp_send_syn(tcp_sock*);
 void tcp_send_synack(tcp_sock*);           // simultaneous open
 void tcp_rtx_synack(Tcp&, request_sock*);  // of a half-open connection
 Seq secure_tcp_seq(const net&, const sock_common&);
@@ -274,6 +271,5 @@ void tcp_release_orphan(tcp_sock*);  // destroys a closed orphan after its last 
 void tcp_write_queue_purge(tcp_sock*);
 void tcp_error(tcp_sock*, int error);  // sk_err, and the connection is over
 Result<void> tcp_disconnect(tcp_sock*);
-void tcp_send_fin_if_closing(tcp_sock*);
 
 }  // namespace glass

@@ -109,6 +109,7 @@ void tcp_v4_conn_request(tcp_sock* l, Skb skb) {
   }
   Result<dst_entry*> dst = l->tcp().ip().route_output(ip_saddr(*skb), ip_daddr(*skb));
   if (!dst) {
+    count(l, Mib::IpOutNoRoutes);
     count(l, Mib::TcpExtListenDrops);
     return kfree_skb_reason(std::move(skb), DROP(IP_OUTNOROUTES));
   }

@@ -133,8 +133,7 @@ uint32_t tcp_current_ssthresh(const tcp_sock* tp) {
   return std::max(tp->snd_ssthresh, (tp->snd_cwnd >> 1) + (tp->snd_cwnd >> 2));
 }
 
-void tcp_fastretrans_alert(tcp_sock* tp, Seq prior_snd_una, uint32_t num_dupack, uint32_t flag, uint32_t) {
-  (void)prior_snd_una;
+void tcp_fastretrans_alert(tcp_sock* tp, uint32_t num_dupack, uint32_t flag) {
   const bool advanced = flag & FLAG_SND_UNA_ADVANCED;
   if (!tp->packets_out) tp->sacked_out = 0;
   if (sack_reneging(tp, flag)) {

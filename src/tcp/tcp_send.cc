@@ -108,12 +108,6 @@ void tcp_push(tcp_sock* tp, int flags, uint32_t mss, int nonagle) {
   __tcp_push_pending_frames(tp, mss, flags & MSG_MORE ? TCP_NAGLE_CORK : nonagle);
 }
 
-Result<size_t> send_error(tcp_sock* tp, int error, int flags) {
-  (void)tp;
-  (void)flags;
-  return Err(error);
-}
-
 Result<void> may_send(tcp_sock* tp) {
   if (tp->sk_err) return Err(sock_error(tp));
   if (tp->sk_shutdown & SEND_SHUTDOWN) return Err(EPIPE);
@@ -137,7 +131,7 @@ sk_buff* tail_with_room(tcp_sock* tp, uint32_t size_goal, uint32_t& copy) {
 
 Result<size_t> tcp_sendmsg_locked(tcp_sock* tp, const MsgSend& msg) {
   PROBE(net_of(tp).trace);
-  if (Result<void> ok = may_send(tp); !ok) return send_error(tp, ok.error(), msg.msg_flags);
+  if (Result<void> ok = may_send(tp); !ok) return Err(ok.error());
   Source from(msg);
   const size_t total = from.left();
   const uint32_t mss = tcp_current_mss(tp);

@@ -107,6 +107,7 @@ Result<void> send(tcp_sock* tp, Skb skb, uint16_t flags, uint32_t pcount) {
   tp->segs_out += pcount;
   dst_entry* dst = tcp_route(tp);
   if (!dst) {
+    count(tp, Mib::IpOutNoRoutes);
     kfree_skb_reason(std::move(skb), DROP(IP_OUTNOROUTES));
     return Err(EHOSTUNREACH);
   }
