@@ -152,7 +152,7 @@ int neigh_resolve_output(neighbour& n, Skb&& skb) {
     return EHOSTUNREACH;
   }
   if (__neigh_event_send(n, std::move(skb))) return 0;
-  return neigh_hh_output(n, std::move(skb));
+  return neigh_hh_output(n, std::move(skb));  // NOLINT(bugprone-use-after-move): it is still here if it was not queued
 }
 
 void neigh_update(neighbour& n, const MacAddress& ha, NudState state, bool override) {

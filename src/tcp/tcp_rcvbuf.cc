@@ -125,11 +125,9 @@ namespace {
 void rcv_rtt_update(tcp_sock* tp, uint32_t sample_us, bool win_dep) {
   const uint32_t before_it = tp->rcv_rtt_est.rtt_us;
   const uint32_t m = std::max(sample_us, 1u);
-  if (!before_it)
-    tp->rcv_rtt_est.rtt_us = m << 3;
-  else if (!win_dep)
+  if (before_it && !win_dep)
     tp->rcv_rtt_est.rtt_us = before_it - (before_it >> 3) + m;
-  else if (m << 3 < before_it)
+  else if (!before_it || m << 3 < before_it)
     tp->rcv_rtt_est.rtt_us = m << 3;
 }
 }  // namespace

@@ -69,6 +69,7 @@ Trace::CallStack Trace::call_stack() const {
 
 std::vector<Trace::StackCount> Trace::drops_by_stack() const {
   std::vector<StackCount> out;
+  out.reserve(by_stack_.size());
   for (const auto& [key, count] : by_stack_) out.push_back({key.first, key.second, count});
   std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.count > b.count; });
   return out;
