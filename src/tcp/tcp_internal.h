@@ -83,6 +83,14 @@ Duration reqsk_timeout(const request_sock*);  // until the SYN-ACK is sent again
 void tcp_listen_stop(tcp_sock* listener);     // ends its half-open and unaccepted connections
 bool tcp_accept_queue_full(const tcp_sock* listener);
 
+// The window test of the small entries: overlaps [left, left + window), or is bare and stands exactly at an edge.
+inline bool tcp_in_window(const TcpCb& cb, Seq left, uint32_t window) {
+  const Seq right = left + window;
+  if (cb.seq == left) return true;
+  if (after(cb.end_seq, left) && before(cb.seq, right)) return true;
+  return cb.seq == right && cb.seq == cb.end_seq;
+}
+
 // tcp_timewait.cc
 void tcp_time_wait(tcp_sock*, uint8_t substate,
                    Duration);  // the connection becomes a TIME_WAIT entry; the sock is done

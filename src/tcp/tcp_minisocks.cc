@@ -30,13 +30,6 @@ ReqSegment read_options(const request_sock* req, const Skb& skb) {
   return s;
 }
 
-bool in_window(const request_sock* req, const TcpCb& cb) {
-  const Seq left = req->rcv_nxt, right = req->rcv_nxt + req->rsk_rcv_wnd;
-  if (cb.seq == left) return true;
-  if (after(cb.end_seq, left) && before(cb.seq, right)) return true;
-  return cb.seq == right && cb.seq == cb.end_seq;
-}
-
 void send_request_ack(Tcp& tcp, const request_sock* req, const Skb& skb) {
   tcp_v4_send_ack(tcp, skb,
                   {.seq = req->snt_isn + 1,
@@ -211,7 +204,8 @@ Verdict judge(Tcp& tcp, request_sock* req, const Skb& skb) {
     tcp_v4_send_reset(tcp, skb);  // as the listener answers a stray ACK; the request lives on
     return DROP(TCP_FLAGS);
   }
-  if (s.paws_reject || s.tsecr_reject || !in_window(req, cb)) return unacceptable(tcp, req, skb, s);
+  if (s.paws_reject || s.tsecr_reject || !tcp_in_window(cb, req->rcv_nxt, req->rsk_rcv_wnd))
+    return unacceptable(tcp, req, skb, s);
   if (s.opt.saw_tstamp && !after(cb.seq, req->rcv_nxt)) req->ts_recent = s.opt.rcv_tsval;
   const bool old_syn = cb.seq == req->rcv_isn;  // a SYN that merely repeats itself does no harm
   if (th.rst() || (th.syn() && !old_syn)) return reset_in_window(tcp, req, skb);

@@ -153,7 +153,6 @@ struct tcp_sock : sock {
   uint32_t min_rtt_us = ~0u;
 
   std::vector<uint8_t> inet_opt;  // IP options of every segment: those of the peer's SYN, answered
-  sock* next_bound = nullptr;     // chain of the port table
 };
 
 inline tcp_sock* tcp_sk(sock* sk) { return static_cast<tcp_sock*>(sk); }

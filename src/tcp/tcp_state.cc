@@ -40,8 +40,6 @@ void syn_recv_acked(tcp_sock* tp, const Skb& skb) {
   if (tp->sk_shutdown & SEND_SHUTDOWN) tcp_send_fin(tp);
 }
 
-Duration fin_timeout(const tcp_sock* tp) { return tcp_fin_time(tp); }
-
 // Our FIN is acknowledged: FIN_WAIT2. An orphan does not wait for ever. A verdict means: nobody is left to take the
 // segment's data.
 Verdict fin_wait1_acked(tcp_sock* tp, const Skb& skb) {
@@ -63,7 +61,7 @@ Verdict fin_wait1_acked(tcp_sock* tp, const Skb& skb) {
     tcp_done(tp);
     return new_data ? DROP(TCP_ABORT_ON_DATA) : DROP(TCP_CLOSE);
   }
-  const Duration timeout = fin_timeout(tp);
+  const Duration timeout = tcp_fin_time(tp);
   if (timeout > TCP_TIMEWAIT_LEN)
     tcp_reset_timer(tp, TcpTimer::keepalive, now_of(tp) + timeout - TCP_TIMEWAIT_LEN);
   else if (fin)

@@ -34,13 +34,6 @@ void send_tw_ack(Tcp& tcp, tcp_timewait_sock* tw, const Skb& skb) {
                    .tos = 0});
 }
 
-bool in_window(const tcp_timewait_sock* tw, const TcpCb& cb) {
-  const Seq left = tw->tw_rcv_nxt, right = left + tw->tw_rcv_wnd;
-  if (cb.seq == left) return true;
-  if (after(cb.end_seq, left) && before(cb.seq, right)) return true;
-  return cb.seq == right && cb.seq == cb.end_seq;
-}
-
 struct TwSegment {
   tcp_options_received opt;
   bool paws_reject = false;
@@ -61,7 +54,7 @@ TwSegment read_options(const tcp_timewait_sock* tw, const Skb& skb) {
 Verdict finwait2(Tcp& tcp, tcp_timewait_sock* tw, const Skb& skb, const TwSegment& s) {
   const TcpCb& cb = TCP_SKB_CB(skb);
   const tcphdr& th = tcp_hdr(*skb);
-  if (s.paws_reject || !in_window(tw, cb)) {
+  if (s.paws_reject || !tcp_in_window(cb, tw->tw_rcv_nxt, tw->tw_rcv_wnd)) {
     if (!th.rst()) send_tw_ack(tcp, tw, skb);
     return DROP(TCP_TIMEWAIT);
   }
