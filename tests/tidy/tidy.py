@@ -30,6 +30,7 @@ ROOM_ORDER = [
     ["async"],
     ["runtime", "sim"],
     ["view"],
+    ["drill"],
     ["cli"],
 ]
 
