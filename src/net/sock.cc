@@ -1,6 +1,7 @@
 #include "net/sock.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace glass {
 
@@ -27,6 +28,24 @@ size_t MsgRecv::size() const {
   size_t n = 0;
   for (const auto& piece : msg_iov) n += piece.size();
   return n;
+}
+
+void put_cmsg(MsgRecv& msg, int level, int type, std::span<const uint8_t> data) {
+  const size_t room = msg.msg_control.size() - msg.msg_controllen;
+  if (room < sizeof(cmsghdr)) {
+    msg.out_flags |= MSG_CTRUNC;
+    return;
+  }
+  const size_t n = std::min(data.size(), room - CMSG_LEN(0));
+  if (n < data.size()) msg.out_flags |= MSG_CTRUNC;
+  cmsghdr header{};
+  header.cmsg_len = CMSG_LEN(n);
+  header.cmsg_level = level;
+  header.cmsg_type = type;
+  uint8_t* const at = msg.msg_control.data() + msg.msg_controllen;
+  std::memcpy(at, &header, sizeof header);
+  std::memcpy(at + CMSG_LEN(0), data.data(), n);
+  msg.msg_controllen += std::min(CMSG_SPACE(n), room);
 }
 
 void sock_def_readable(sock* sk) {

@@ -5,6 +5,7 @@
 // Ownership: the protocol creates and destroys its socks; `socket` belongs to the socket layer.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -19,7 +20,13 @@ namespace glass {
 struct sock;
 struct socket;
 struct dst_entry;
+struct sock_ext;
 class proto;
+
+// Ends what few sockets have; see sk_error_queue.h.
+struct sock_ext_delete {
+  void operator()(sock_ext*) const;
+};
 
 struct SocketAddress {
   IpAddress address;
@@ -28,12 +35,17 @@ struct SocketAddress {
 };
 std::string to_string(const SocketAddress&);  // "10.0.0.1:80", "[fe80::1]:80"
 
-// One sendmsg or recvmsg call. The spans are the caller's.
+// One sendmsg or recvmsg call. The spans are the caller's. A piece whose address no program can have (null, say) draws
+// EFAULT as soon as a byte of it is needed.
 struct MsgSend {
   std::span<const std::span<const uint8_t>> msg_iov;
   int msg_flags = 0;                        // MSG_*
   const SocketAddress* msg_name = nullptr;  // destination; null: the connected peer
   size_t size() const;
+  std::span<const uint8_t> msg_control{};  // cmsghdr records, as sendmsg(2) takes them
+  // A blocking call that runs out of room comes again with the rest: running out of room does not end it, and the rest
+  // is no new message.
+  bool msg_waits = false, msg_goes_on = false;
 };
 struct MsgRecv {
   std::span<const std::span<uint8_t>> msg_iov;
@@ -41,7 +53,20 @@ struct MsgRecv {
   SocketAddress* msg_name = nullptr;  // out: sender, if not null
   int out_flags = 0;                  // out: MSG_TRUNC, MSG_OOB ...
   size_t size() const;
+  std::span<uint8_t> msg_control{};  // room for cmsghdr records
+  size_t msg_controllen = 0;         // out: bytes of it in use
 };
+// Appends a control message (struct cmsghdr and data). What does not fit is cut, and MSG_CTRUNC says so.
+void put_cmsg(MsgRecv&, int level, int type, std::span<const uint8_t> data);
+template <class T>
+void put_cmsg_value(MsgRecv& msg, int level, int type, const T& value) {
+  put_cmsg(msg, level, type, {reinterpret_cast<const uint8_t*>(&value), sizeof value});
+}
+// Could a program read or write there?
+inline bool access_ok(const void* p, size_t n) {
+  const auto at = reinterpret_cast<uintptr_t>(p);
+  return !n || (at >= 4096 && at + n > at && at + n < uintptr_t{1} << 47);
+}
 
 struct sock_common {
   sock_common* skc_next = nullptr;      // hash chain
@@ -78,15 +103,16 @@ struct sock : sock_common {
   socket* sk_socket = nullptr;
   dst_entry* sk_dst_cache = nullptr;  // reference held; see ip/ip.h
   sk_buff_head sk_receive_queue, sk_write_queue;
-  int32_t sk_rmem_alloc = 0;             // bytes charged for received packets
-  int32_t sk_wmem_queued = 0;            // bytes charged for data to send or unacknowledged
-  int32_t sk_rcvbuf = 0, sk_sndbuf = 0;  // their limits
-  uint16_t sk_err = 0, sk_err_soft = 0;  // errno values: reported once / only if nothing better comes
-  uint8_t sk_shutdown = 0;               // RCV_SHUTDOWN | SEND_SHUTDOWN
-  uint8_t sk_userlocks = 0;              // SOCK_SNDBUF_LOCK ...: the application fixed it
-  uint8_t sk_flags = 0;                  // SOCK_DEAD ...
-  uint8_t sk_tos = 0, sk_ttl = 0;        // 0: the default
-  uint8_t sk_min_ttl = 0;                // IP_MINTTL
+  std::unique_ptr<sock_ext, sock_ext_delete> sk_ext;  // error queue, time stamping, marks: sk_error_queue.h
+  int32_t sk_rmem_alloc = 0;                          // bytes charged for received packets
+  int32_t sk_wmem_queued = 0;                         // bytes charged for data to send or unacknowledged
+  int32_t sk_rcvbuf = 0, sk_sndbuf = 0;               // their limits
+  uint16_t sk_err = 0, sk_err_soft = 0;               // errno values: reported once / only if nothing better comes
+  uint8_t sk_shutdown = 0;                            // RCV_SHUTDOWN | SEND_SHUTDOWN
+  uint8_t sk_userlocks = 0;                           // SOCK_SNDBUF_LOCK ...: the application fixed it
+  uint8_t sk_flags = 0;                               // SOCK_DEAD ...
+  uint8_t sk_tos = 0, sk_ttl = 0;                     // 0: the default
+  uint8_t sk_min_ttl = 0;                             // IP_MINTTL
   bool sk_linger = false, sk_nospace = false;
   bool sk_filter_all = false;                           // a filter that refuses everything
   uint16_t sk_lingertime = 0;                           // seconds
@@ -95,7 +121,8 @@ struct sock : sock_common {
 
 inline constexpr uint8_t RCV_SHUTDOWN = 1, SEND_SHUTDOWN = 2, SHUTDOWN_MASK = 3;
 inline constexpr uint8_t SOCK_SNDBUF_LOCK = 1, SOCK_RCVBUF_LOCK = 2, SOCK_BINDADDR_LOCK = 4, SOCK_BINDPORT_LOCK = 8;
-inline constexpr uint8_t SOCK_DEAD = 1, SOCK_DONE = 2, SOCK_KEEPOPEN = 4, SOCK_URGINLINE = 8, SOCK_BROADCAST = 16;
+inline constexpr uint8_t SOCK_DEAD = 1, SOCK_DONE = 2, SOCK_KEEPOPEN = 4, SOCK_URGINLINE = 8, SOCK_BROADCAST = 16,
+                         SOCK_ZEROCOPY = 32, SOCK_RCVTSTAMP = 64;
 inline bool sock_flag(const sock* sk, uint8_t f) { return sk->sk_flags & f; }
 inline void sock_set_flag(sock* sk, uint8_t f) { sk->sk_flags |= f; }
 

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <limits>
 
+#include "net/sk_error_queue.h"
+
 namespace glass {
 
 namespace {
@@ -71,6 +73,15 @@ Result<bool> sock_setsockopt(sock* sk, int name, std::span<const uint8_t> value)
       sk->sk_userlocks |= SOCK_RCVBUF_LOCK;
       sk->sk_rcvbuf = buffer_size(*n, sysctl.rmem_max, SOCK_MIN_RCVBUF);
       return true;
+    case SO_RCVBUFFORCE:
+      sk->sk_userlocks |= SOCK_RCVBUF_LOCK;
+      sk->sk_rcvbuf = buffer_size(std::max(*n, 0), std::numeric_limits<int32_t>::max(), SOCK_MIN_RCVBUF);
+      return true;
+    case SO_SNDBUFFORCE:
+      sk->sk_userlocks |= SOCK_SNDBUF_LOCK;
+      sk->sk_sndbuf = buffer_size(std::max(*n, 0), std::numeric_limits<int32_t>::max(), SOCK_MIN_SNDBUF);
+      sock_def_write_space(sk);
+      return true;
     case SO_SNDBUF:
       sk->sk_userlocks |= SOCK_SNDBUF_LOCK;
       sk->sk_sndbuf = buffer_size(*n, sysctl.wmem_max, SOCK_MIN_SNDBUF);
@@ -85,7 +96,7 @@ Result<bool> sock_setsockopt(sock* sk, int name, std::span<const uint8_t> value)
     case SO_PROTOCOL:
     case SO_DOMAIN:
     case SO_ACCEPTCONN: return Err(ENOPROTOOPT);
-    default: return false;
+    default: return sock_ext_setsockopt(sk, name, *n);
   }
 }
 
@@ -102,12 +113,15 @@ Result<size_t> sock_getsockopt(sock* sk, int name, std::span<uint8_t> value) {
     case SO_TYPE: return sockopt_put_int(value, type_of(sk));
     case SO_PROTOCOL: return sockopt_put_int(value, sk->skc_protocol);
     case SO_DOMAIN: return sockopt_put_int(value, sk->skc_family);
-    default: return size_t{0};
+    default: {
+      const std::optional<int> rare = sock_ext_getsockopt(sk, name);
+      return rare ? sockopt_put_int(value, *rare) : size_t{0};
+    }
   }
 }
 
 Result<bool> ip_setsockopt(sock* sk, int name, std::span<const uint8_t> value) {
-  if (name != IP_TOS && name != IP_TTL && name != IP_MINTTL) return false;
+  if (name != IP_TOS && name != IP_TTL && name != IP_MINTTL && name != IP_RECVERR) return false;
   // The one level whose options may be a single byte.
   std::optional<int> n = sockopt_int(value);
   if (!n && !value.empty()) n = value[0];
@@ -123,6 +137,9 @@ Result<bool> ip_setsockopt(sock* sk, int name, std::span<const uint8_t> value) {
       if (*n != -1 && (*n < 1 || *n > 255)) return Err(EINVAL);
       sk->sk_ttl = static_cast<uint8_t>(*n == -1 ? 0 : *n);
       return true;
+    case IP_RECVERR:
+      if (*n || sk->sk_ext) sock_ext_of(sk).recverr = *n != 0;
+      return true;
     default:
       if (*n < 0 || *n > 255) return Err(EINVAL);
       sk->sk_min_ttl = static_cast<uint8_t>(*n);
@@ -136,6 +153,7 @@ Result<size_t> ip_getsockopt(const sock* sk, int name, std::span<uint8_t> value)
     case IP_TTL:
       return sockopt_put_int(value, sk->sk_ttl ? sk->sk_ttl : static_cast<int>(sk->ns().sysctl.ip_default_ttl));
     case IP_MINTTL: return sockopt_put_int(value, sk->sk_min_ttl);
+    case IP_RECVERR: return sockopt_put_int(value, sk->sk_ext && sk->sk_ext->recverr);
     default: return size_t{0};
   }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "net/sk_error_queue.h"
 #include "net/sock_opt.h"
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_hashtables.h"
@@ -101,7 +102,7 @@ uint32_t Tcp::poll(const sock* sk) const {
     else
       const_cast<tcp_sock*>(tp)->sk_nospace = true;
   }
-  if (tp->sk_err) mask |= POLLERR;
+  if (tp->sk_err || sk_has_errors(tp)) mask |= POLLERR;
   return mask;
 }
 

@@ -1,6 +1,7 @@
 // recvmsg: bytes in order go to the application (RFC 9293 section 3.10.3).
 #include <algorithm>
 
+#include "net/sk_error_queue.h"
 #include "tcp/tcp_internal.h"
 
 namespace glass {
@@ -71,6 +72,8 @@ Result<size_t> tcp_recvmsg_locked(tcp_sock* tp, MsgRecv& msg) {
 
 Result<size_t> tcp_recvmsg(tcp_sock* tp, MsgRecv& msg) {
   PROBE(net_of(tp).trace);
+  if (msg.msg_flags & MSG_ERRQUEUE) [[unlikely]]
+    return sock_recv_errqueue(tp, msg);
   return tcp_recvmsg_locked(tp, msg);
 }
 
