@@ -11,9 +11,12 @@ option(GLASS_STRICT_SKB "abort when an skb handle goes out of scope without an e
 # forms: the command and the benchmark are linked from the one, tests quickly from the other (glass_link_fast).
 option(GLASS_LTO "optimise the command and the benchmark across files" OFF)
 
+file(RELATIVE_PATH GLASS_SOURCE_FROM_BINARY ${CMAKE_BINARY_DIR} ${CMAKE_SOURCE_DIR})
+string(REGEX REPLACE "/$" "" GLASS_SOURCE_FROM_BINARY "${GLASS_SOURCE_FROM_BINARY}")
 add_compile_options(-Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -fno-strict-aliasing
   -Wno-invalid-offsetof   # owners are found from an embedded timer by its offset, as in Linux
-  "-fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=")   # places name files of the tree, not of the machine
+  "-fmacro-prefix-map=${CMAKE_SOURCE_DIR}/="     # places name files of the tree, not of the machine
+  "-fmacro-prefix-map=${GLASS_SOURCE_FROM_BINARY}/=")   # nor the way to it, as ccache with a base directory says it
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   add_compile_options(-Wno-deprecated-declarations)   # inside libstdc++'s own stable_sort
 endif()
