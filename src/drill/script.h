@@ -41,7 +41,7 @@ struct TcpOptionSpec {
 struct TcpSpec {
   uint8_t flags = 0;              // TCPHDR_FIN ... TCPHDR_CWR as in wire/tcp.h
   bool ae = false;                // the AE bit (letter A)
-  std::optional<uint8_t> ace{};   // a digit 0-7 stood in place of E/W/A
+  std::optional<uint8_t> ace{};   // a digit 0-7 stood in place of E/W/A, which `flags` and `ae` then have too
   uint32_t seq = 0, payload = 0;  // end = seq + payload was checked
   uint32_t ack = 0;
   bool has_ack = false;  // `ack N` was written (0 is sent otherwise)
@@ -54,6 +54,7 @@ struct TcpSpec {
 struct IcmpSpec {  // inbound only
   uint8_t type = 0, code = 0;
   uint32_t mtu = 0;
+  uint16_t id = 0;
   uint32_t echoed_seq = 0;  // of the segment quoted
   uint32_t echoed_payload = 0;
   bool has_echoed = false;
@@ -63,6 +64,7 @@ struct PacketEvent {
   Direction direction = Direction::inbound;
   EcnSpec ecn = EcnSpec::unchecked;
   std::optional<uint8_t> tos{}, ttl{};
+  std::optional<uint32_t> flow_label{};
   std::optional<std::pair<uint16_t, uint16_t>> ports{};  // source > destination, if written
   std::variant<TcpSpec, IcmpSpec> what{};
 };
@@ -78,11 +80,12 @@ struct Value {
   struct Field {
     std::string name;
     std::shared_ptr<Value> value;
+    std::vector<Value> arguments{};  // those of msg_iov(2)=, msg_name(...)=
   };
   struct Record {  // {name=value, ...}; without names: positional, names empty
     std::vector<Field> fields;
   };
-  struct Call {  // msg_name(...)=x, msg_iov(2)=[...]: also a Field of a Record, this is its name part
+  struct Call {  // htons(80), inet_addr("192.0.2.1")
     std::string name;
     std::vector<Value> arguments;
   };
@@ -110,6 +113,7 @@ struct CommandEvent {  // `...`
 };
 struct CodeEvent {  // %{ ... }%
   std::string text;
+  int line = 0;  // of its %{, which is line 1 of the text
 };
 
 // A comment behind an injected segment: `// ok` or `// drop: REASON @ place`.
