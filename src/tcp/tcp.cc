@@ -18,6 +18,7 @@ Tcp::Tcp(net& n, Ip& ip)
       sock_slab_(sizeof(tcp_sock), 64, 64),
       request_slab_(sizeof(request_sock), 64, 64),
       timewait_slab_(sizeof(tcp_timewait_sock), 64, 64),
+      ca_priv_slab_(ICSK_CA_PRIV_SIZE, 64, 64),
       hashinfo_(std::make_unique<inet_hashinfo>()) {
   ip_.inet_add_protocol(IPPROTO_TCP, {tcp_v4_rcv, tcp_v4_err, this});
 }
@@ -45,7 +46,7 @@ Result<sock*> Tcp::create(uint8_t family) {
   tp->skc_rcv_saddr = IpAddress::v4(0);
   tp->sk_rcvbuf = static_cast<int32_t>(net_.sysctl.tcp_rmem[1]);
   tp->sk_sndbuf = static_cast<int32_t>(net_.sysctl.tcp_wmem[1]);
-  tp->icsk_ca_ops = &tcp_default_congestion_control();
+  tp->icsk_ca_ops = &tcp_default_congestion_control(net_);
   tp->reordering = static_cast<uint32_t>(net_.sysctl.tcp_reordering);
   tp->mdev_us = TCP_TIMEOUT_INIT_US;
   tcp_init_timers(tp);

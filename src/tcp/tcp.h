@@ -47,13 +47,14 @@ class Tcp final : public proto {
   Slab& sock_slab() { return sock_slab_; }
   Slab& request_slab() { return request_slab_; }
   Slab& timewait_slab() { return timewait_slab_; }
-  unsigned orphans = 0;  // connections the application has closed and the stack still finishes
+  Slab& ca_priv_slab() { return ca_priv_slab_; }  // of congestion control
+  unsigned orphans = 0;                           // connections the application has closed and the stack still finishes
   unsigned timewaits = 0;
 
  private:
   net& net_;
   Ip& ip_;
-  Slab sock_slab_, request_slab_, timewait_slab_;
+  Slab sock_slab_, request_slab_, timewait_slab_, ca_priv_slab_;
   std::unique_ptr<inet_hashinfo> hashinfo_;
 };
 

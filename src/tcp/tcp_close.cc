@@ -1,4 +1,5 @@
 // The end of a connection (RFC 9293 section 3.10.4 and 3.6): shutdown, close, abort, and what becomes of the sock.
+#include "tcp/tcp_cong.h"
 #include "tcp/tcp_hashtables.h"
 #include "tcp/tcp_internal.h"
 
@@ -63,6 +64,7 @@ void tcp_destroy(tcp_sock* tp) {
   tcp_ofo_purge(tp, DROP(SOCKET_CLOSE));
   (void)discard_unread(tp);
   tcp_dst_release(tp);
+  tcp_cleanup_congestion_control(tp);
   if (sock_flag(tp, SOCK_DEAD)) --tcp.orphans;
   tp->~tcp_sock();
   tcp.sock_slab().free(tp);

@@ -1,16 +1,80 @@
 #include "tcp/tcp_cong.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "tcp/tcp_internal.h"
 
 namespace glass {
 
 namespace {
+
 constexpr const tcp_congestion_ops* kAlgorithms[] = {&tcp_reno};
+
+// Private state is made when it is first needed: an idle connection has none.
+void* ca_priv(tcp_sock* tp) {
+  const tcp_congestion_ops* ops = tp->icsk_ca_ops;
+  if (!ops->priv_size) return nullptr;
+  if (!tp->icsk_ca_priv) [[unlikely]] {
+    tp->icsk_ca_priv = tp->tcp().ca_priv_slab().alloc();
+    std::memset(tp->icsk_ca_priv, 0, ICSK_CA_PRIV_SIZE);
+  }
+  return tp->icsk_ca_priv;
 }
 
-const tcp_congestion_ops& tcp_default_congestion_control() { return *kAlgorithms[0]; }
+// A view of the connection for one call; what the algorithm changed is carried back when it ends.
+class Call {
+ public:
+  explicit Call(tcp_sock* tp) : tp_(tp) {
+    view.snd_cwnd = tp->snd_cwnd;
+    view.snd_cwnd_cnt = tp->snd_cwnd_cnt;
+    view.snd_ssthresh = tp->snd_ssthresh;
+    view.app_limited = tp->app_limited;
+    view.sk_pacing_rate = tp->sk_pacing_rate;
+    view.priv = ca_priv(tp);
+    view.prior_cwnd = tp->prior_cwnd;
+    view.packets_in_flight = tcp_packets_in_flight(tp);
+    view.delivered = tp->delivered;
+    view.delivered_ce = tp->delivered_ce;
+    view.lost = tp->lost;
+    view.srtt_us = tp->srtt_us;
+    view.min_rtt_us = tp->min_rtt_us;
+    view.mss_cache = tp->mss_cache;
+    view.reordering = tp->reordering;
+    view.gso_max_size = tcp_gso_max_size(tp);
+    view.sk_max_pacing_rate = tp->sk_max_pacing_rate;
+    view.snd_una = tp->snd_una;
+    view.snd_nxt = tp->snd_nxt;
+    view.rcv_nxt = tp->rcv_nxt;
+    view.now = now_of(tp);
+    view.delivered_mstamp = tp->delivered_mstamp;
+    view.lsndtime = tp->lsndtime;
+    view.tcp_wstamp = tp->tcp_wstamp;
+    view.icsk_ca_state = tp->icsk_ca_state;
+    view.is_cwnd_limited = tcp_is_cwnd_limited(tp);
+    view.ecn_ok = tp->ecn_flags & TCP_ECN_OK;
+    view.pacing_needed = tp->sk_pacing_needed;
+    view.rng = &net_of(tp).rng;
+    view.trace = &net_of(tp).trace;
+  }
+  ~Call() {
+    tp_->snd_cwnd = view.snd_cwnd;
+    tp_->snd_cwnd_cnt = view.snd_cwnd_cnt;
+    tp_->snd_ssthresh = view.snd_ssthresh;
+    tp_->app_limited = view.app_limited;
+    tp_->sk_pacing_rate = view.sk_pacing_rate;
+    tp_->sk_pacing_needed = view.pacing_needed;
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+  operator CongestionView&() { return view; }  // NOLINT: it is one
+  CongestionView view;
+
+ private:
+  tcp_sock* tp_;
+};
+
+}  // namespace
 
 const tcp_congestion_ops* tcp_ca_find(std::string_view name) {
   for (const tcp_congestion_ops* ops : kAlgorithms)
@@ -18,40 +82,80 @@ const tcp_congestion_ops* tcp_ca_find(std::string_view name) {
   return nullptr;
 }
 
-CongestionView tcp_congestion_view(const tcp_sock* tp) {
-  return {tp->snd_cwnd,        tp->snd_cwnd_cnt, tp->snd_ssthresh, tp->prior_cwnd,
-          tp->is_cwnd_limited, tp->srtt_us >> 3, now_of(tp)};
+const tcp_congestion_ops& tcp_default_congestion_control(const net&) { return *kAlgorithms[0]; }
+
+void tcp_init_congestion_control(tcp_sock* tp) {
+  tp->prior_ssthresh = 0;
+  if (tp->icsk_ca_ops->init) {
+    Call call(tp);
+    tp->icsk_ca_ops->init(call);
+  }
+  tp->icsk_ca_initialized = true;
+}
+
+void tcp_cleanup_congestion_control(tcp_sock* tp) {
+  if (tp->icsk_ca_priv) tp->tcp().ca_priv_slab().free(tp->icsk_ca_priv);
+  tp->icsk_ca_priv = nullptr;
+  tp->icsk_ca_initialized = false;
+}
+
+uint32_t tcp_ca_ssthresh(tcp_sock* tp) {
+  Call call(tp);
+  return tp->icsk_ca_ops->ssthresh(call);
+}
+
+uint32_t tcp_ca_undo_cwnd(tcp_sock* tp) {
+  Call call(tp);
+  return tp->icsk_ca_ops->undo_cwnd(call);
+}
+
+void tcp_set_ca_state(tcp_sock* tp, CaState state) {
+  if (tp->icsk_ca_ops->set_state) {
+    Call call(tp);
+    tp->icsk_ca_ops->set_state(call, state);
+  }
+  tp->icsk_ca_state = state;
+}
+
+void tcp_ca_event(tcp_sock* tp, CaEvent event) {
+  if (!tp->icsk_ca_ops->cwnd_event) return;
+  Call call(tp);
+  tp->icsk_ca_ops->cwnd_event(call, event);
+}
+
+void tcp_ca_in_ack_event(tcp_sock* tp, uint32_t flags) {
+  if (!tp->icsk_ca_ops->in_ack_event) return;
+  Call call(tp);
+  tp->icsk_ca_ops->in_ack_event(call, flags);
+}
+
+void tcp_ca_pkts_acked(tcp_sock* tp, const ack_sample& sample) {
+  if (!tp->icsk_ca_ops->pkts_acked) return;
+  Call call(tp);
+  tp->icsk_ca_ops->pkts_acked(call, sample);
+}
+
+void tcp_ca_cong_control(tcp_sock* tp, const rate_sample& rs) {
+  Call call(tp);
+  tp->icsk_ca_ops->cong_control(call, rs);
+}
+
+uint32_t tcp_ca_sndbuf_expand(tcp_sock* tp) {
+  if (!tp->icsk_ca_ops->sndbuf_expand) return 2;
+  Call call(tp);
+  return tp->icsk_ca_ops->sndbuf_expand(call);
+}
+
+uint32_t tcp_ca_min_tso_segs(tcp_sock* tp) {
+  if (!tp->icsk_ca_ops->min_tso_segs) return static_cast<uint32_t>(net_of(tp).sysctl.tcp_min_tso_segs);
+  Call call(tp);
+  return tp->icsk_ca_ops->min_tso_segs(call);
 }
 
 void tcp_cong_avoid(tcp_sock* tp, uint32_t acked) {
-  CongestionView v = tcp_congestion_view(tp);
-  // In slow start the window may grow while half of it was used; afterwards only when all of it was.
-  v.is_cwnd_limited = tp->is_cwnd_limited || (tcp_in_slow_start(tp) && tp->snd_cwnd < 2 * tp->max_packets_out);
-  tp->icsk_ca_ops->cong_avoid(v, acked);
-  tp->snd_cwnd = v.cwnd;
-  tp->snd_cwnd_cnt = v.cwnd_cnt;
-  tp->snd_ssthresh = v.ssthresh;
+  Call call(tp);
+  tp->icsk_ca_ops->cong_avoid(call, acked);
   tp->snd_cwnd_stamp = now_of(tp);
-}
-
-uint32_t tcp_slow_start(CongestionView& v, uint32_t acked) {
-  const uint32_t cwnd = std::min(v.cwnd + acked, v.ssthresh);
-  acked -= cwnd - v.cwnd;
-  v.cwnd = cwnd;
-  return acked;
-}
-
-void tcp_cong_avoid_ai(CongestionView& v, uint32_t per_window, uint32_t acked) {
-  if (v.cwnd_cnt >= per_window) {
-    v.cwnd_cnt = 0;
-    ++v.cwnd;
-  }
-  v.cwnd_cnt += acked;
-  if (v.cwnd_cnt >= per_window) {
-    const uint32_t grow = v.cwnd_cnt / per_window;
-    v.cwnd_cnt -= grow * per_window;
-    v.cwnd += grow;
-  }
 }
 
 }  // namespace glass

@@ -1,44 +1,131 @@
 // Congestion control behind a narrow interface: an algorithm gets values and gives values, and never sees the
 // connection.
 //
-// One file an algorithm under cong/; it is joined by a row in tcp_cong.cc. Windows are in segments, as Linux counts
-// them.
+// One file an algorithm under cong/; it is joined by a row in tcp_cong.cc. Every call gets a CongestionView, filled
+// from the connection; what the algorithm may change in it is written back afterwards. Its own state is plain memory of
+// `priv_size` bytes, zeroed when a connection begins to use it. Windows are in segments and rates in bytes a second, as
+// Linux counts them.
 #pragma once
 #include <cstdint>
+#include <string>
 #include <string_view>
 
+#include "base/errno.h"
+#include "base/seq.h"
 #include "base/time.h"
+#include "tcp/tcp_rate.h"
+#include "tcp/tcp_states.h"
 
 namespace glass {
 
+class Rng;
+class Trace;
+struct net;
 struct tcp_sock;
+union tcp_cc_info;
 
-// What an algorithm may know and change. cwnd, cwnd_cnt and ssthresh are written back after cong_avoid().
-struct CongestionView {
-  uint32_t cwnd, cwnd_cnt, ssthresh;
-  uint32_t prior_cwnd;   // before the last reduction
-  bool is_cwnd_limited;  // the application uses the whole window
-  uint32_t srtt_us;      // not scaled; 0: unknown
-  Instant now;
+enum class CaEvent : uint8_t {
+  TX_START,      // the first data after nothing was in flight
+  CWND_RESTART,  // the window starts anew after an idle time
+  COMPLETE_CWR,  // a reduction has ended
+  LOSS,          // the retransmission timer went off
+  ECN_NO_CE,     // data came that no router marked
+  ECN_IS_CE,     // data came that a router marked
 };
 
+// What in_ack_event() is told of an ACK.
+inline constexpr uint32_t CA_ACK_SLOWPATH = 1, CA_ACK_WIN_UPDATE = 2, CA_ACK_ECE = 4;
+
+struct ack_sample {
+  uint32_t pkts_acked;
+  int64_t rtt_us;      // < 0: no sample
+  uint32_t in_flight;  // when the acknowledged data was sent
+};
+
+// What a receiver that reports marks exactly wants to have acknowledged (RFC 8257 section 3.2).
+struct EceUpdate {
+  bool changed;         // marked data follows unmarked, or the other way round
+  bool before, after;   // ECE before and after the change
+  Seq prior_rcv_nxt{};  // where the change is
+};
+
+// What an algorithm may know and change.
+struct CongestionView {
+  // --- written back
+  uint32_t snd_cwnd = 10, snd_cwnd_cnt = 0, snd_ssthresh = 0x7fffffff;
+  uint32_t app_limited = 0;     // `delivered` at which the application stopped being the limit; 0: it is not
+  uint64_t sk_pacing_rate = 0;  // ~0: none
+  bool pacing_needed = false;   // the algorithm relies on it
+  EceUpdate ece{};
+  // --- read only
+  void* priv = nullptr;
+  uint32_t prior_cwnd = 0, packets_in_flight = 0;
+  uint32_t delivered = 0, delivered_ce = 0, lost = 0;  // segments since the connection began
+  uint32_t srtt_us = 0, min_rtt_us = ~0u;              // srtt scaled by 8, 0: unknown
+  uint32_t mss_cache = 1460, gso_max_size = 65536, reordering = 3;
+  uint64_t sk_max_pacing_rate = ~0ull;
+  Seq snd_una{}, snd_nxt{}, rcv_nxt{};
+  Instant now{}, delivered_mstamp{}, lsndtime{}, tcp_wstamp{};
+  CaState icsk_ca_state = CaState::Open;
+  bool is_cwnd_limited = true;  // the application uses the window
+  bool ecn_ok = false;          // agreed in the handshake
+  Rng* rng = nullptr;
+  Trace* trace = nullptr;  // for counters
+  template <class Priv>
+  Priv& state() const {
+    return *static_cast<Priv*>(priv);
+  }
+};
+
+inline constexpr uint8_t TCP_CONG_NON_RESTRICTED = 1, TCP_CONG_NEEDS_ECN = 2;
+inline constexpr size_t ICSK_CA_PRIV_SIZE = 128;
+
+// Null: the algorithm has nothing to say there. Reno's growth is cong_avoid; an algorithm with cong_control sets window
+// and pacing rate on its own, also while recovering.
 struct tcp_congestion_ops {
   std::string_view name;
-  uint32_t (*ssthresh)(const CongestionView&);          // the new threshold when a loss is found
-  void (*cong_avoid)(CongestionView&, uint32_t acked);  // `acked` segments were newly delivered
-  uint32_t (*undo_cwnd)(const CongestionView&);         // the window after a reduction proved wrong
+  uint8_t flags = 0;
+  uint8_t priv_size = 0;
+  void (*init)(CongestionView&) = nullptr;
+  uint32_t (*ssthresh)(CongestionView&) = nullptr;  // the new threshold when a loss is found
+  void (*cong_avoid)(CongestionView&, uint32_t acked) = nullptr;
+  void (*cong_control)(CongestionView&, const rate_sample&) = nullptr;
+  void (*set_state)(CongestionView&, CaState) = nullptr;
+  void (*cwnd_event)(CongestionView&, CaEvent) = nullptr;
+  void (*in_ack_event)(CongestionView&, uint32_t flags) = nullptr;
+  void (*pkts_acked)(CongestionView&, const ack_sample&) = nullptr;
+  uint32_t (*undo_cwnd)(CongestionView&) = nullptr;             // the window after a reduction proved wrong
+  uint32_t (*sndbuf_expand)(CongestionView&) = nullptr;         // send buffer in windows; null: 2
+  uint32_t (*min_tso_segs)(CongestionView&) = nullptr;          // smallest packet of several segments; null: the sysctl
+  size_t (*get_info)(CongestionView&, tcp_cc_info&) = nullptr;  // TCP_CC_INFO: bytes filled
 };
 
 extern const tcp_congestion_ops tcp_reno;
 
-const tcp_congestion_ops& tcp_default_congestion_control();
-const tcp_congestion_ops* tcp_ca_find(std::string_view name);  // null: not known
-
-CongestionView tcp_congestion_view(const tcp_sock*);
-void tcp_cong_avoid(tcp_sock*, uint32_t acked);
-
 // Shared by the loss-based algorithms (RFC 5681 section 3.1, RFC 3465): returns what slow start did not use of `acked`.
 uint32_t tcp_slow_start(CongestionView&, uint32_t acked);
 void tcp_cong_avoid_ai(CongestionView&, uint32_t per_window, uint32_t acked);
+void tcp_reno_cong_avoid(CongestionView&, uint32_t acked);
+uint32_t tcp_reno_ssthresh(CongestionView&);
+uint32_t tcp_reno_undo_cwnd(CongestionView&);
+
+// --- for the connection
+const tcp_congestion_ops* tcp_ca_find(std::string_view name);  // null: not known
+const tcp_congestion_ops& tcp_default_congestion_control(const net&);
+Result<void> tcp_set_congestion_control(tcp_sock*, std::string_view name);
+void tcp_init_congestion_control(tcp_sock*);     // the connection is established
+void tcp_cleanup_congestion_control(tcp_sock*);  // private state is given back
+size_t tcp_get_cc_info(tcp_sock*, tcp_cc_info&);
+
+uint32_t tcp_ca_ssthresh(tcp_sock*);
+uint32_t tcp_ca_undo_cwnd(tcp_sock*);
+void tcp_set_ca_state(tcp_sock*, CaState);
+void tcp_ca_event(tcp_sock*, CaEvent);
+void tcp_ca_in_ack_event(tcp_sock*, uint32_t ca_ack_flags);
+void tcp_ca_pkts_acked(tcp_sock*, const ack_sample&);
+void tcp_ca_cong_control(tcp_sock*, const rate_sample&);
+uint32_t tcp_ca_sndbuf_expand(tcp_sock*);
+uint32_t tcp_ca_min_tso_segs(tcp_sock*);
+void tcp_cong_avoid(tcp_sock*, uint32_t acked);
 
 }  // namespace glass

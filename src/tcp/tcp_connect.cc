@@ -159,11 +159,12 @@ void tcp_rtx_synack(Tcp& tcp, request_sock* req) {
 
 void tcp_init_transfer(tcp_sock* tp) {
   tcp_init_buffer_space(tp);
-  tp->snd_cwnd = TCP_INIT_CWND;
+  tp->snd_cwnd = tcp_init_cwnd(tp);
   // RFC 6298 5.7 and RFC 5681 3.1: a handshake that had to be repeated starts with one segment.
   if (tp->total_retrans > 1) tp->snd_cwnd = 1;
   tp->snd_cwnd_stamp = now_of(tp);
-  tp->max_packets_seq = tp->snd_nxt;
+  tp->cwnd_usage_seq = tp->snd_nxt;
+  if (!tp->icsk_ca_initialized) tcp_init_congestion_control(tp);
 }
 
 namespace {

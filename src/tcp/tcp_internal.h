@@ -16,7 +16,9 @@
 //         socket
 //   time  tcp_timer.cc      RTO, probes, delayed ACK, keepalive
 //   life  tcp.cc tcp_close.cc tcp_sockopt.cc tcp_info.cc tcp_listen.cc
-//   cong/ one file an algorithm behind tcp_cong.h
+//   rate  tcp_cong.cc       congestion control's door; cong/: one file an algorithm behind tcp_cong.h
+//         tcp_cwnd.cc       who may grow the window                             tcp_rate.cc: how fast data arrives
+//         tcp_pacing.cc     at which rate data leaves                           tcp_ecn.cc: marks instead of losses
 #pragma once
 #include "tcp/tcp_sock.h"
 #include "wire/tcp.h"
@@ -130,8 +132,6 @@ void tcp_fastretrans_alert(tcp_sock*, uint32_t num_dupack, uint32_t flags);
 void tcp_enter_loss(tcp_sock*);
 void tcp_reset_reno_sack(tcp_sock*);
 void tcp_remove_reno_sacks(tcp_sock*, uint32_t acked);
-void tcp_cwnd_validate(tcp_sock*, bool is_cwnd_limited);
-void tcp_cwnd_restart(tcp_sock*, Duration idle);
 uint32_t tcp_current_ssthresh(const tcp_sock*);
 inline bool tcp_is_sack(const tcp_sock* tp) { return tp->rx_opt.sack_ok; }
 inline bool tcp_is_reno(const tcp_sock* tp) { return !tcp_is_sack(tp); }
@@ -142,6 +142,46 @@ inline bool tcp_in_slow_start(const tcp_sock* tp) { return tp->snd_cwnd < tp->sn
 inline bool tcp_in_cwnd_reduction(const tcp_sock* tp) {
   return tp->icsk_ca_state == CaState::CWR || tp->icsk_ca_state == CaState::Recovery;
 }
+
+// tcp_cwnd.cc
+void tcp_cwnd_validate(tcp_sock*, bool is_cwnd_limited);
+void tcp_slow_start_after_idle_check(tcp_sock*);  // before new data joins the queue
+uint32_t tcp_init_cwnd(const tcp_sock*);
+inline bool tcp_is_cwnd_limited(const tcp_sock* tp) {
+  // In slow start the window may grow while half of it was used; afterwards only when all of it was.
+  return tp->is_cwnd_limited || (tcp_in_slow_start(tp) && tp->snd_cwnd < 2 * tp->max_packets_out);
+}
+
+// tcp_pacing.cc
+uint32_t tcp_gso_max_size(const tcp_sock*);
+void tcp_update_pacing_rate(tcp_sock*);
+uint32_t tcp_tso_segs(tcp_sock*, uint32_t mss_now);                 // segments a packet should have at this rate
+void tcp_stamp_departure(tcp_sock*, sk_buff*);                      // when the packet leaves
+void tcp_pace_sent(tcp_sock*, uint32_t len, Instant prior_wstamp);  // the next one has to wait for this
+bool tcp_pacing_check(tcp_sock*);                                   // true: not yet; the timer goes on with it
+void tcp_pace_kick(tcp_sock*);                                      // the timer
+
+// tcp_ecn.cc (RFC 3168)
+inline constexpr uint8_t TCP_ECN_OK = 1, TCP_ECN_QUEUE_CWR = 2, TCP_ECN_DEMAND_CWR = 4, TCP_ECN_SEEN = 8;
+void tcp_ecn_send_syn(tcp_sock*, TcpCb&);         // asks for ECN if it is wanted
+void tcp_ecn_send_synack(tcp_sock*, TcpCb&);      // of a simultaneous open
+void tcp_ecn_clear_syn(const tcp_sock*, TcpCb&);  // a SYN that drew no answer is repeated without
+void tcp_ecn_rcv_synack(tcp_sock*, const tcphdr&);
+void tcp_ecn_rcv_syn(tcp_sock*, const tcphdr&);
+bool tcp_ecn_create_request(const tcp_sock* listener, const sk_buff& syn);  // true: the SYN-ACK agrees
+void tcp_ecn_openreq_child(tcp_sock*, bool ecn_ok);
+void tcp_ecn_assign(tcp_sock*);  // the algorithm changed: it may want every packet to be markable
+// A segment goes out: sets ECT in sk_tos; returns the flags ECE and CWR it carries.
+uint16_t tcp_ecn_send(tcp_sock*, Seq seq, uint32_t len);
+void tcp_data_ecn_check(tcp_sock*, const TcpCb&);  // data came
+void tcp_ecn_accept_cwr(tcp_sock*, const Skb&);
+inline bool tcp_ecn_rcv_ecn_echo(const tcp_sock* tp, const tcphdr& th) {
+  return th.ece() && !th.syn() && (tp->ecn_flags & TCP_ECN_OK);
+}
+inline void tcp_ecn_queue_cwr(tcp_sock* tp) {  // the window was reduced: the next new data says so
+  if (tp->ecn_flags & TCP_ECN_OK) tp->ecn_flags |= TCP_ECN_QUEUE_CWR;
+}
+inline void tcp_ecn_withdraw_cwr(tcp_sock* tp) { tp->ecn_flags &= static_cast<uint8_t>(~TCP_ECN_QUEUE_CWR); }
 
 // tcp_rtt.cc
 void tcp_rtt_estimator(tcp_sock*, int64_t rtt_us);
@@ -224,7 +264,7 @@ bool tcp_xmit_probe_skb(tcp_sock*, bool urgent, Mib);
 
 // tcp_transmit.cc
 Result<void> __tcp_transmit_skb(tcp_sock*,
-                                const sk_buff&);  // a segment of the queues: a packet that shares its data is sent
+                                sk_buff&);  // a segment of the queues: a packet that shares its data is sent
 Result<void> __tcp_transmit_skb(tcp_sock*, Seq seq,
                                 uint16_t flags);  // a segment without data that is not kept: ACK, RST, probe
 uint32_t tcp_established_options_size(tcp_sock*);

@@ -68,7 +68,7 @@ void enter_cwnd_reduction(tcp_sock* tp) {
   tp->snd_cwnd_cnt = 0;
   tp->prior_cwnd = tp->snd_cwnd;
   tp->prr_delivered = tp->prr_out = 0;
-  tp->snd_ssthresh = tp->icsk_ca_ops->ssthresh(tcp_congestion_view(tp));
+  tp->snd_ssthresh = tcp_ca_ssthresh(tp);
 }
 
 void enter_recovery(tcp_sock* tp) {
@@ -173,7 +173,7 @@ void tcp_enter_loss(tcp_sock* tp) {
       (tp->icsk_ca_state == CaState::Loss && !again)) {
     tp->prior_ssthresh = tcp_current_ssthresh(tp);
     tp->prior_cwnd = tp->snd_cwnd;
-    tp->snd_ssthresh = tp->icsk_ca_ops->ssthresh(tcp_congestion_view(tp));
+    tp->snd_ssthresh = tcp_ca_ssthresh(tp);
     tp->undo_marker = tp->snd_una;
     tp->undo_retrans = static_cast<int32_t>(tp->retrans_out);
   }
@@ -192,45 +192,6 @@ void tcp_enter_loss(tcp_sock* tp) {
   tp->reordering = std::min<uint32_t>(tp->reordering, static_cast<uint32_t>(net_of(tp).sysctl.tcp_reordering));
   tp->icsk_ca_state = CaState::Loss;
   tp->high_seq = tp->snd_nxt;
-}
-
-// RFC 7661: a window the application did not use says nothing about the path.
-void tcp_cwnd_validate(tcp_sock* tp, bool is_cwnd_limited) {
-  if (!before(tp->snd_una, tp->max_packets_seq) || is_cwnd_limited ||
-      (!tp->is_cwnd_limited && tp->packets_out > tp->max_packets_out)) {
-    tp->is_cwnd_limited = is_cwnd_limited;
-    tp->max_packets_out = tp->packets_out;
-    tp->max_packets_seq = tp->snd_nxt;
-  }
-  const bool used = tp->is_cwnd_limited || (tcp_in_slow_start(tp) && tp->snd_cwnd < 2 * tp->max_packets_out);
-  if (used) {
-    tp->snd_cwnd_used = 0;
-    tp->snd_cwnd_stamp = now_of(tp);
-    return;
-  }
-  tp->snd_cwnd_used = std::max(tp->snd_cwnd_used, tp->packets_out);
-  const bool idle = now_of(tp) - tp->snd_cwnd_stamp >= std::chrono::microseconds(tp->icsk_rto_us);
-  if (!net_of(tp).sysctl.tcp_slow_start_after_idle || !idle || tp->icsk_ca_state != CaState::Open || tp->sk_nospace)
-    return;
-  const uint32_t used_window = std::max(tp->snd_cwnd_used, TCP_INIT_CWND);
-  if (used_window < tp->snd_cwnd) {
-    tp->snd_ssthresh = tcp_current_ssthresh(tp);
-    tp->snd_cwnd = (tp->snd_cwnd + used_window) >> 1;
-  }
-  tp->snd_cwnd_used = 0;
-  tp->snd_cwnd_stamp = now_of(tp);
-}
-
-// RFC 5681 section 4.1: after an idle RTO the window is halved for each RTO that passed, down to the initial one.
-void tcp_cwnd_restart(tcp_sock* tp, Duration idle) {
-  const uint32_t restart = std::min(TCP_INIT_CWND, tp->snd_cwnd);
-  uint32_t cwnd = tp->snd_cwnd;
-  tp->snd_ssthresh = tcp_current_ssthresh(tp);
-  int64_t left = to_usecs(idle);
-  while ((left -= tp->icsk_rto_us) > 0 && cwnd > restart) cwnd >>= 1;
-  tp->snd_cwnd = std::max(cwnd, restart);
-  tp->snd_cwnd_stamp = now_of(tp);
-  tp->snd_cwnd_used = 0;
 }
 
 }  // namespace glass

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "tcp/tcp_cong.h"
 #include "tcp/tcp_internal.h"
 
 namespace glass {
@@ -44,6 +45,7 @@ void skb_entail(tcp_sock* tp, Skb skb) {
   tp->sk_wmem_queued += static_cast<int32_t>(skb->truesize);
   if (tp->nonagle & TCP_NAGLE_PUSH) tp->nonagle &= static_cast<uint8_t>(~TCP_NAGLE_PUSH);
   tp->sk_write_queue.push_back(std::move(skb));
+  tcp_slow_start_after_idle_check(tp);
 }
 
 Skb tcp_stream_alloc_skb(tcp_sock* tp) {
@@ -132,6 +134,7 @@ sk_buff* tail_with_room(tcp_sock* tp, uint32_t size_goal, uint32_t& copy) {
 Result<size_t> tcp_sendmsg_locked(tcp_sock* tp, const MsgSend& msg) {
   PROBE(net_of(tp).trace);
   if (Result<void> ok = may_send(tp); !ok) return Err(ok.error());
+  tcp_rate_check_app_limited(tp);
   Source from(msg);
   const size_t total = from.left();
   const uint32_t mss = tcp_current_mss(tp);
@@ -193,7 +196,8 @@ void sndbuf_expand(tcp_sock* tp) {
   if (tcp_packets_in_flight(tp) >= tp->snd_cwnd) return;
   const int64_t per_mss = std::max<int64_t>(tp->mss_cache, 536) + 320 + 256 + 320;
   const int64_t segments = std::max<int64_t>({TCP_INIT_CWND, tp->snd_cwnd, tp->reordering + 1});
-  const int64_t wanted = std::min<int64_t>(2 * segments * per_mss, net_of(tp).sysctl.tcp_wmem[2]);
+  const int64_t wanted =
+      std::min<int64_t>(tcp_ca_sndbuf_expand(tp) * segments * per_mss, net_of(tp).sysctl.tcp_wmem[2]);
   if (wanted > tp->sk_sndbuf) tp->sk_sndbuf = static_cast<int32_t>(wanted);
 }
 }  // namespace

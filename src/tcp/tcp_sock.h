@@ -21,14 +21,17 @@ struct request_sock;
 
 // A segment's notes in sk_buff::cb.
 struct TcpCb {
-  Seq seq, end_seq;    // SYN and FIN count one each
-  Seq ack_seq;         // received: acknowledgment number
-  uint16_t tcp_flags;  // TCPHDR_*
-  uint8_t sacked;      // TCPCB_*, while in the retransmit queue
-  bool eor;            // MSG_EOR: nothing may be appended
-  uint8_t ip_dsfield;  // received: TOS byte
-  uint16_t pcount;     // segments on the wire (GSO)
-  uint16_t retrans;    // times retransmitted
+  Seq seq, end_seq;     // SYN and FIN count one each
+  Seq ack_seq;          // received: acknowledgment number
+  uint16_t tcp_flags;   // TCPHDR_*
+  uint8_t sacked;       // TCPCB_*, while in the retransmit queue
+  bool eor;             // MSG_EOR: nothing may be appended
+  uint8_t ip_dsfield;   // received: TOS byte
+  uint16_t pcount;      // segments on the wire (GSO)
+  uint16_t retrans;     // times retransmitted
+  bool is_app_limited;  // sent: the application did not fill the pipe then; see tcp_rate.h for these five
+  uint32_t delivered, delivered_ce;
+  Instant first_tx_mstamp, delivered_mstamp;
 };
 inline TcpCb& TCP_SKB_CB(const sk_buff* skb) { return *SKB_CB<TcpCb>(const_cast<sk_buff*>(skb)); }
 inline TcpCb& TCP_SKB_CB(const Skb& skb) { return *SKB_CB<TcpCb>(skb.get()); }
@@ -52,7 +55,7 @@ struct tcp_options_received {
   uint8_t num_sacks = 0;                                       // blocks to report
 };
 
-enum class TcpTimer : uint8_t { retransmit, delack, keepalive, kCount };
+enum class TcpTimer : uint8_t { retransmit, delack, keepalive, pacing, kCount };
 
 struct tcp_sock : sock {
   tcp_sock(net& n, Tcp& t) : sock(n, t) {}
@@ -79,10 +82,24 @@ struct tcp_sock : sock {
   sk_buff_head tcp_rtx_queue;        // sent, not acknowledged; sk_write_queue holds what was never sent
   tcp_options_received rx_opt;
   const tcp_congestion_ops* icsk_ca_ops = nullptr;
+  void* icsk_ca_priv = nullptr;  // the algorithm's own state; null until it is needed
   CaState icsk_ca_state = CaState::Open;
   uint8_t nonagle = 0;          // TCP_NAGLE_*
   uint8_t scaling_ratio = 128;  // payload bytes per 256 bytes of buffer
   bool is_cwnd_limited = false;
+  bool icsk_ca_initialized = false, icsk_ca_setsockopt = false;
+  bool sk_pacing_needed = false;  // packets wait for tcp_wstamp
+  uint8_t ecn_flags = 0;          // TCP_ECN_*
+
+  // --- delivery rate and pacing
+  Instant first_tx_mstamp{};                                    // send time of the segment acknowledged last
+  Instant delivered_mstamp{};                                   // when `delivered` last grew
+  Instant tcp_wstamp{};                                         // when the next packet may leave, if paced
+  uint64_t sk_pacing_rate = ~0ull, sk_max_pacing_rate = ~0ull;  // bytes a second
+  uint32_t rate_delivered = 0, rate_interval_us = 0;            // the last good sample
+  uint32_t app_limited = 0;  // `delivered` at which the application stopped being the limit; 0: it is not
+  uint32_t lost = 0, delivered_ce = 0;
+  bool rate_app_limited = false;
 
   // --- acknowledging
   struct {
@@ -110,9 +127,9 @@ struct tcp_sock : sock {
   uint16_t inet_id = 0;           // IP id of the next packet
   uint32_t icsk_pmtu = 1500;
 
-  // --- timers: one wheel entry, three deadlines (see tcp_timer.h)
+  // --- timers: one wheel entry, a deadline for each (see tcp_timer.cc)
   timer_list timer;
-  Instant deadline[static_cast<size_t>(TcpTimer::kCount)]{kNever, kNever, kNever};
+  Instant deadline[static_cast<size_t>(TcpTimer::kCount)]{kNever, kNever, kNever, kNever};
   uint8_t icsk_pending = 0;  // what the retransmit deadline is for: ICSK_TIME_*
   uint8_t icsk_retransmits = 0, icsk_backoff = 0, icsk_probes_out = 0;
   uint8_t icsk_syn_retries = 0, keepalive_probes = 0;
@@ -129,7 +146,7 @@ struct tcp_sock : sock {
   int32_t undo_retrans = -1;
   uint32_t prior_ssthresh = 0, prior_cwnd = 0, prr_delivered = 0, prr_out = 0;
   uint32_t delivered = 0, snd_cwnd_used = 0, max_packets_out = 0;
-  Seq max_packets_seq;
+  Seq cwnd_usage_seq;  // snd_nxt when max_packets_out and is_cwnd_limited were noted
   Instant snd_cwnd_stamp{};
   sk_buff* sack_hint = nullptr;  // where the last SACK block was applied in the retransmit queue
   sk_buff* retransmit_skb_hint = nullptr;

@@ -1,6 +1,6 @@
-// A connection's timers: retransmission and zero-window probes, delayed ACK, keepalive and FIN_WAIT2.
+// A connection's timers: retransmission and zero-window probes, delayed ACK, keepalive and FIN_WAIT2, pacing.
 //
-// Three deadlines share one wheel entry. Putting a deadline off costs nothing: the entry fires at the earlier instant,
+// All deadlines share one wheel entry. Putting a deadline off costs nothing: the entry fires at the earlier instant,
 // finds nothing due, and is armed again for what is.
 #include <algorithm>
 
@@ -16,7 +16,7 @@ tcp_sock* owner(timer_list* t) {
   return reinterpret_cast<tcp_sock*>(reinterpret_cast<char*>(t) - offsetof(tcp_sock, timer));
 }
 
-Instant nearest(const tcp_sock* tp) { return std::min({tp->deadline[0], tp->deadline[1], tp->deadline[2]}); }
+Instant nearest(const tcp_sock* tp) { return *std::ranges::min_element(tp->deadline); }
 
 void tcp_write_err(tcp_sock* tp) {
   count(tp, Mib::TcpExtTCPAbortOnTimeout);
@@ -211,7 +211,7 @@ void tcp_keepalive_timer(tcp_sock* tp) {
 }
 
 using Handler = void (*)(tcp_sock*);
-constexpr Handler kHandlers[] = {tcp_write_timer, tcp_delack_timer, tcp_keepalive_timer};
+constexpr Handler kHandlers[] = {tcp_write_timer, tcp_delack_timer, tcp_keepalive_timer, tcp_pace_kick};
 
 void tcp_timer_fired(timer_list* t) {
   tcp_sock* tp = owner(t);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/checksum.h"
+#include "tcp/tcp_cong.h"
 #include "tcp/tcp_internal.h"
 
 namespace glass {
@@ -139,13 +140,10 @@ Skb share_data(const tcp_sock* tp, const sk_buff& from, uint32_t header) {
   return skb;
 }
 
-// Data goes out: idle windows are restarted, and the peer's quick answer means an interactive exchange.
+// Data goes out: the peer's quick answer means an interactive exchange.
 void event_data_sent(tcp_sock* tp) {
   const Instant now = now_of(tp);
-  const bool idle_restart =
-      net_of(tp).sysctl.tcp_slow_start_after_idle && !tp->packets_out && tp->lsndtime != Instant{};
-  if (idle_restart && now - tp->lsndtime > std::chrono::microseconds(tp->icsk_rto_us))
-    tcp_cwnd_restart(tp, now - tp->lsndtime);
+  if (!tcp_packets_in_flight(tp)) tcp_ca_event(tp, CaEvent::TX_START);
   tp->lsndtime = now;
   if (now - tp->icsk_ack.lrcvtime < std::chrono::microseconds(tp->icsk_ack.ato_us)) tp->icsk_ack.pingpong = true;
 }
@@ -159,11 +157,13 @@ uint32_t tcp_established_options_size(tcp_sock* tp) {
   return size;
 }
 
-Result<void> __tcp_transmit_skb(tcp_sock* tp, const sk_buff& queued) {
+Result<void> __tcp_transmit_skb(tcp_sock* tp, sk_buff& queued) {
   PROBE(net_of(tp).trace, (&queued));
   const TcpCb& cb = TCP_SKB_CB(&queued);
-  const uint16_t flags = cb.tcp_flags;
-  const bool syn = flags & TCPHDR_SYN;
+  const bool syn = cb.tcp_flags & TCPHDR_SYN;
+  const auto flags = static_cast<uint16_t>(cb.tcp_flags | (syn ? 0 : tcp_ecn_send(tp, cb.seq, queued.len)));
+  const Instant prior_wstamp = tp->tcp_wstamp;
+  tcp_stamp_departure(tp, &queued);
   const OutOptions o = syn ? syn_options(tp, flags & TCPHDR_ACK) : established_options(tp);
   Skb skb = share_data(tp, queued, static_cast<uint32_t>(sizeof(tcphdr)) + o.size);
   if (queued.len) {
@@ -172,7 +172,13 @@ Result<void> __tcp_transmit_skb(tcp_sock* tp, const sk_buff& queued) {
     tp->bytes_sent += queued.len;
   }
   push_header(tp, skb, cb.seq, flags, o);
-  return send(tp, std::move(skb), flags, std::max<uint32_t>(cb.pcount, 1));
+  const uint32_t length = skb->len;
+  Result<void> sent = send(tp, std::move(skb), flags, std::max<uint32_t>(cb.pcount, 1));
+  if (sent) {
+    tcp_pace_sent(tp, length, prior_wstamp);
+    tcp_rate_skb_sent(tp, &queued);
+  }
+  return sent;
 }
 
 Result<void> __tcp_transmit_skb(tcp_sock* tp, Seq seq, uint16_t flags) {
@@ -182,6 +188,7 @@ Result<void> __tcp_transmit_skb(tcp_sock* tp, Seq seq, uint16_t flags) {
   Skb skb = alloc_skb(n.pool, n.trace, header, 64u + tp->icsk_ext_hdr_len);
   skb->data += header;
   PROBE(n.trace, skb);
+  flags = static_cast<uint16_t>(flags | tcp_ecn_send(tp, seq, 0));
   push_header(tp, skb, seq, flags, o);
   return send(tp, std::move(skb), flags, 1);
 }
