@@ -160,10 +160,12 @@ void prr_cwnd_reduction(tcp_sock* tp, uint32_t delivered, uint32_t flag) {
 
 // RFC 6937 while recovering, the algorithm otherwise.
 void cong_control(tcp_sock* tp, uint32_t delivered, uint32_t flag) {
+  if (tp->icsk_ca_ops->cong_control) return tcp_ca_cong_control(tp, {});
   if (tcp_in_cwnd_reduction(tp))
     prr_cwnd_reduction(tp, delivered, flag);
   else if (delivered && may_raise_cwnd(tp, flag))
     tcp_cong_avoid(tp, delivered);
+  tcp_update_pacing_rate(tp);
 }
 
 uint32_t slow_path_update(tcp_sock* tp, const Skb& skb, Seq ack, Seq ack_seq, Seq prior_snd_una) {
@@ -175,6 +177,7 @@ uint32_t slow_path_update(tcp_sock* tp, const Skb& skb, Seq ack, Seq ack_seq, Se
   flag |= ack_update_window(tp, skb, ack, ack_seq);
   if (tp->rx_opt.sack_ok && tcp_hdr(*skb).doff() > tp->tcp_header_len)
     flag |= tcp_sacktag_write_queue(tp, skb, prior_snd_una);
+  if (tcp_ecn_rcv_ecn_echo(tp, tcp_hdr(*skb))) flag |= FLAG_ECE;
   return flag;
 }
 
@@ -228,6 +231,7 @@ Verdict tcp_ack(tcp_sock* tp, const Skb& skb, uint32_t flag) {
   } else {
     flag |= slow_path_update(tp, skb, ack, ack_seq, prior_snd_una);
   }
+  tcp_ecn_accept_cwr(tp, skb);
   tp->sk_err_soft = 0;
   tp->icsk_probes_out = 0;
   tp->rcv_tstamp = now_of(tp);

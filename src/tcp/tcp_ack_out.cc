@@ -49,6 +49,7 @@ void tcp_event_data_recv(tcp_sock* tp, const RcvSegment& segment) {
     }
   }
   ack.lrcvtime = now;
+  tcp_data_ecn_check(tp, segment.ip_dsfield);
   if (segment.len >= 128) tcp_grow_window(tp, segment);
 }
 

@@ -62,6 +62,7 @@ Result<void> queue_control(tcp_sock* tp, uint16_t flags) {
   cb.seq = tp->snd_nxt;
   cb.end_seq = cb.seq + 1;
   cb.tcp_flags = flags;
+  if (!(flags & TCPHDR_ACK)) tcp_ecn_send_syn(tp, cb);
   cb.pcount = 1;
   TCP_SKB_CB(skb) = cb;
   skb->tstamp = n.now;
@@ -94,6 +95,7 @@ void tcp_send_synack(tcp_sock* tp) {
   sk_buff* s = tp->tcp_rtx_queue.front();
   if (!s) return;
   TCP_SKB_CB(s).tcp_flags |= TCPHDR_ACK;
+  tcp_ecn_send_synack(tp, TCP_SKB_CB(s));
   s->tstamp = now_of(tp);
   (void)__tcp_transmit_skb(tp, *s);
 }
@@ -140,7 +142,7 @@ void tcp_rtx_synack(Tcp& tcp, request_sock* req) {
   th->seq = htonl(req->snt_isn.v);
   th->ack_seq = htonl(req->rcv_nxt.v);
   th->doff_res = static_cast<uint8_t>(size / 4 << 4);
-  th->flags = TCPHDR_SYN | TCPHDR_ACK;
+  th->flags = static_cast<uint8_t>(TCPHDR_SYN | TCPHDR_ACK | (req->ecn_ok ? TCPHDR_ECE : 0));
   th->window = htons(static_cast<uint16_t>(std::min<uint32_t>(req->rsk_rcv_wnd, 65535)));
   th->check = static_cast<uint16_t>(~csum_fold(csum_pseudo(req->skc_rcv_saddr, req->skc_daddr, size, IPPROTO_TCP, 0)));
   skb_reset_transport_header(skb);

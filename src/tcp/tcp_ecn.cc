@@ -82,9 +82,9 @@ uint16_t tcp_ecn_send(tcp_sock* tp, Seq seq, uint32_t len) {
 
 // --- receiving
 
-void tcp_data_ecn_check(tcp_sock* tp, const TcpCb& cb) {
+void tcp_data_ecn_check(tcp_sock* tp, uint8_t ip_dsfield) {
   if (!(tp->ecn_flags & TCP_ECN_OK)) return;
-  switch (cb.ip_dsfield & INET_ECN_MASK) {
+  switch (ip_dsfield & INET_ECN_MASK) {
     case INET_ECN_NOT_ECT:
       // The sender marks its data as capable, this one is not: it is probably a retransmission.
       if (tp->ecn_flags & TCP_ECN_SEEN) tcp_enter_quickack_mode(tp, 2);

@@ -35,6 +35,7 @@ enum AckFlag : uint32_t {
   FLAG_RETRANS_DATA_ACKED = 8,
   FLAG_SYN_ACKED = 0x10,
   FLAG_DATA_SACKED = 0x20,
+  FLAG_ECE = 0x40,
   FLAG_LOST_RETRANS = 0x80,
   FLAG_SLOWPATH = 0x100,
   FLAG_ORIG_SACK_ACKED = 0x200,
@@ -46,15 +47,20 @@ enum AckFlag : uint32_t {
   FLAG_NO_CHALLENGE_ACK = 0x8000,
   FLAG_ACKED = FLAG_DATA_ACKED | FLAG_SYN_ACKED,
   FLAG_NOT_DUP = FLAG_DATA | FLAG_WIN_UPDATE | FLAG_ACKED,
-  FLAG_CA_ALERT = FLAG_DATA_SACKED,
+  FLAG_CA_ALERT = FLAG_DATA_SACKED | FLAG_ECE,
 };
 
 // What window and ACK rules want to know of a segment with data; its packet may be part of another by then.
 struct RcvSegment {
   uint32_t len, truesize, gso_size;
   uint16_t tcp_flags;
+  uint8_t ip_dsfield;
   explicit RcvSegment(const sk_buff& s)
-      : len(s.len), truesize(s.truesize), gso_size(s.gso_size), tcp_flags(TCP_SKB_CB(&s).tcp_flags) {}
+      : len(s.len),
+        truesize(s.truesize),
+        gso_size(s.gso_size),
+        tcp_flags(TCP_SKB_CB(&s).tcp_flags),
+        ip_dsfield(TCP_SKB_CB(&s).ip_dsfield) {}
 };
 
 inline net& net_of(const tcp_sock* tp) { return *tp->skc_net; }
@@ -173,7 +179,7 @@ void tcp_ecn_openreq_child(tcp_sock*, bool ecn_ok);
 void tcp_ecn_assign(tcp_sock*);  // the algorithm changed: it may want every packet to be markable
 // A segment goes out: sets ECT in sk_tos; returns the flags ECE and CWR it carries.
 uint16_t tcp_ecn_send(tcp_sock*, Seq seq, uint32_t len);
-void tcp_data_ecn_check(tcp_sock*, const TcpCb&);  // data came
+void tcp_data_ecn_check(tcp_sock*, uint8_t ip_dsfield);  // data came
 void tcp_ecn_accept_cwr(tcp_sock*, const Skb&);
 inline bool tcp_ecn_rcv_ecn_echo(const tcp_sock* tp, const tcphdr& th) {
   return th.ece() && !th.syn() && (tp->ecn_flags & TCP_ECN_OK);

@@ -59,6 +59,7 @@ request_sock* reqsk_alloc(tcp_sock* l, const Skb& skb, Seq isn_from_timewait, bo
   if (const size_t n = tcp.ip().ip_options_echo(skb, echo)) [[unlikely]]
     req->ireq_opt.assign(echo, echo + n);
   init_options(req, l, skb);
+  req->ecn_ok = tcp_ecn_create_request(l, *skb);
   if (req->tstamp_ok) req->ts_off = secure_tcp_ts_off(tcp.ns(), req->skc_rcv_saddr, req->skc_daddr);
   return req;
 }

@@ -99,6 +99,7 @@ void child_options(tcp_sock* c, const request_sock* req) {
     c->tcp_header_len = sizeof(tcphdr) + TCPOLEN_TSTAMP_ALIGNED;
   }
   c->tsoffset = req->ts_off;
+  tcp_ecn_openreq_child(c, req->ecn_ok);
   c->inet_opt = req->ireq_opt;
   c->icsk_ext_hdr_len = static_cast<uint16_t>(c->inet_opt.size());
 }

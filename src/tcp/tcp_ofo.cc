@@ -101,6 +101,7 @@ void remove_covered(tcp_sock* tp, sk_buff* s) {
 void tcp_data_queue_ofo(tcp_sock* tp, Skb skb) {
   PROBE(net_of(tp).trace, skb);
   const TcpCb cb = TCP_SKB_CB(skb);
+  tcp_data_ecn_check(tp, cb.ip_dsfield);
   if (!tcp_try_rmem_schedule(tp, *skb)) {
     count(tp, Mib::TcpExtTCPOFODrop);
     tcp_data_ready(tp);

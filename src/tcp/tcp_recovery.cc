@@ -69,6 +69,16 @@ void enter_cwnd_reduction(tcp_sock* tp) {
   tp->prior_cwnd = tp->snd_cwnd;
   tp->prr_delivered = tp->prr_out = 0;
   tp->snd_ssthresh = tcp_ca_ssthresh(tp);
+  tcp_ecn_queue_cwr(tp);
+}
+
+// A router marked a packet: the window shrinks as after a loss, but nothing is lost.
+void enter_cwr(tcp_sock* tp) {
+  tp->prior_ssthresh = 0;
+  if (tp->icsk_ca_state >= CaState::CWR) return;
+  tp->undo_marker = {};
+  enter_cwnd_reduction(tp);
+  tcp_set_ca_state(tp, CaState::CWR);
 }
 
 void enter_recovery(tcp_sock* tp) {
@@ -77,7 +87,7 @@ void enter_recovery(tcp_sock* tp) {
   tp->undo_marker = tp->snd_una;
   tp->undo_retrans = static_cast<int32_t>(tp->retrans_out);
   enter_cwnd_reduction(tp);
-  tp->icsk_ca_state = CaState::Recovery;
+  tcp_set_ca_state(tp, CaState::Recovery);
 }
 
 void end_cwnd_reduction(tcp_sock* tp) {
@@ -89,13 +99,15 @@ void end_cwnd_reduction(tcp_sock* tp) {
 void leave(tcp_sock* tp) {
   if (tcp_is_reno(tp)) tcp_reset_reno_sack(tp);
   if (tcp_in_cwnd_reduction(tp)) end_cwnd_reduction(tp);
-  tp->icsk_ca_state = CaState::Open;
+  tcp_set_ca_state(tp, CaState::Open);
   tp->undo_marker = {};
   tp->retrans_stamp = {};
 }
 
-void try_to_open(tcp_sock* tp) {
+void try_to_open(tcp_sock* tp, uint32_t flag) {
   if (tp->retrans_out == 0) tp->retrans_stamp = {};
+  if (flag & FLAG_ECE) enter_cwr(tp);
+  if (tp->icsk_ca_state == CaState::CWR) return;
   tp->icsk_ca_state = tp->lost_out || tp->retrans_out || tp->sacked_out ? CaState::Disorder : CaState::Open;
   tp->high_seq = tp->snd_nxt;
 }
@@ -161,7 +173,7 @@ void tcp_fastretrans_alert(tcp_sock* tp, uint32_t num_dupack, uint32_t flag) {
     add_reno_sack(tp, num_dupack);
   }
   identify_packet_loss(tp, advanced);
-  if (!tp->lost_out) return try_to_open(tp);
+  if (!tp->lost_out) return try_to_open(tp, flag);
   enter_recovery(tp);
 }
 
@@ -190,8 +202,9 @@ void tcp_enter_loss(tcp_sock* tp) {
   tp->snd_cwnd_cnt = 0;
   tp->snd_cwnd_stamp = now_of(tp);
   tp->reordering = std::min<uint32_t>(tp->reordering, static_cast<uint32_t>(net_of(tp).sysctl.tcp_reordering));
-  tp->icsk_ca_state = CaState::Loss;
+  tcp_set_ca_state(tp, CaState::Loss);
   tp->high_seq = tp->snd_nxt;
+  tcp_ecn_queue_cwr(tp);
 }
 
 }  // namespace glass

@@ -43,6 +43,7 @@ Result<void> tcp_retransmit_skb(tcp_sock* tp, sk_buff* s, uint32_t segs) {
     if (cb.sacked & TCPCB_LOST) tp->lost_out -= less;
     if (cb.sacked & TCPCB_SACKED_RETRANS) tp->retrans_out -= less;
   }
+  if (cb.tcp_flags & TCPHDR_SYN) tcp_ecn_clear_syn(tp, cb);
   s->tstamp = now_of(tp);
   Result<void> sent = __tcp_transmit_skb(tp, *s);
   if (!sent) {

@@ -194,7 +194,7 @@ struct request_sock : sock_common {
   std::vector<uint8_t> ireq_opt;  // IP options of the answer
   uint16_t mss = 536;
   uint8_t snd_wscale = 0, rcv_wscale = 0, num_timeout = 0, num_retrans = 0, tos = 0;
-  bool tstamp_ok = false, sack_ok = false, wscale_ok = false, acked = false;
+  bool tstamp_ok = false, sack_ok = false, wscale_ok = false, acked = false, ecn_ok = false;
 };
 
 // A connection in TIME_WAIT (or an orphan's FIN_WAIT2): all that is needed to answer late segments.

@@ -33,7 +33,9 @@ void syn_recv_acked(tcp_sock* tp, const Skb& skb) {
     tcp_set_rto(tp);
   }
   tp->retrans_stamp = {};
+  ++tp->delivered;  // the SYN-ACK, which tcp_ack() does not see
   tcp_init_transfer(tp);
+  if (!tp->icsk_ca_ops->cong_control) tcp_update_pacing_rate(tp);
   tp->lsndtime = now_of(tp);
   tcp_fast_path_on(tp);
   sock_def_wakeup(tp);

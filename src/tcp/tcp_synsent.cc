@@ -52,6 +52,7 @@ void learn_sequence(tcp_sock* tp, const TcpCb& cb) {
 void established(tcp_sock* tp, Skb skb) {
   const TcpCb cb = TCP_SKB_CB(skb);
   tp->snd_wl1 = cb.seq;
+  tcp_ecn_rcv_synack(tp, tcp_hdr(*skb));
   learn_options(tp);
   learn_sequence(tp, cb);
   (void)tcp_ack(tp, skb, FLAG_SLOWPATH);
@@ -83,6 +84,7 @@ void simultaneous_open(tcp_sock* tp, Skb skb) {
   tp->snd_wnd = ntohs(tcp_hdr(*skb).window);
   tp->max_window = tp->snd_wnd;
   tcp_sync_mss(tp, tp->icsk_pmtu);
+  tcp_ecn_rcv_syn(tp, tcp_hdr(*skb));
   tcp_send_synack(tp);
   consume_skb(std::move(skb));
 }
