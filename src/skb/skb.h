@@ -72,7 +72,7 @@ struct sk_buff {
   Instant tstamp;                    // received, or to be sent
   skb_frag* more_frags;              // fragments beyond kInlineFrags
   skb_frag frag[kInlineFrags];
-  alignas(8) uint8_t cb[56];  // the layer that holds the packet keeps its notes here
+  alignas(8) uint8_t cb[72];  // the layer that holds the packet keeps its notes here
   uint8_t inline_data[kInlineData];
 
   skb_frag& frag_at(unsigned i) { return i < kInlineFrags ? frag[i] : more_frags[i - kInlineFrags]; }

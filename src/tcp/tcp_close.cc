@@ -20,7 +20,7 @@ void tcp_set_state(tcp_sock* tp, uint8_t state) {
 
 void tcp_write_queue_purge(tcp_sock* tp) {
   tp->sack_hint = tp->retransmit_skb_hint = nullptr;
-  tp->tcp_rtx_queue.purge(nullptr);
+  tcp_rtx_queue_purge(tp);
   tp->sk_write_queue.purge(nullptr);
   tp->sk_wmem_queued = 0;
   tp->packets_out = tp->retrans_out = tp->sacked_out = tp->lost_out = 0;

@@ -38,7 +38,7 @@ class Call {
     view.delivered_ce = tp->delivered_ce;
     view.lost = tp->lost;
     view.srtt_us = tp->srtt_us;
-    view.min_rtt_us = tp->min_rtt_us;
+    view.min_rtt_us = tcp_min_rtt(tp);
     view.mss_cache = tp->mss_cache;
     view.reordering = tp->reordering;
     view.gso_max_size = tcp_gso_max_size(tp);

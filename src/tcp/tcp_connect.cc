@@ -68,7 +68,7 @@ Result<void> queue_control(tcp_sock* tp, uint16_t flags) {
   skb->tstamp = n.now;
   tp->sk_wmem_queued += static_cast<int32_t>(skb->truesize);
   sk_buff* s = skb.get();
-  tp->tcp_rtx_queue.push_back(std::move(skb));
+  tcp_rtx_queue_add(tp, std::move(skb));
   ++tp->packets_out;
   tp->write_seq = tp->snd_nxt = cb.end_seq;
   Result<void> sent = __tcp_transmit_skb(tp, *s);

@@ -18,18 +18,17 @@ void tcp_set_skb_tso_segs(sk_buff* skb, uint32_t mss_now) {
   skb->gso_segs = segs;
 }
 
-namespace {
-
-// The counters that include this segment change by the segments it lost or won.
-void adjust_pcount(tcp_sock* tp, uint8_t sacked, uint32_t before_it, uint32_t after_it) {
-  const uint32_t less = before_it - after_it;  // modulo 2^32: may be negative
+// The counters that include this segment change by the packets it lost or won. Without SACK nobody knows which of them
+// the duplicates stood for.
+void tcp_adjust_pcount(tcp_sock* tp, const sk_buff* s, int decr) {
+  const uint8_t sacked = TCP_SKB_CB(s).sacked;
+  const auto less = static_cast<uint32_t>(decr);  // modulo 2^32: may be negative
   tp->packets_out -= less;
   if (sacked & TCPCB_SACKED_ACKED) tp->sacked_out -= less;
   if (sacked & TCPCB_SACKED_RETRANS) tp->retrans_out -= less;
   if (sacked & TCPCB_LOST) tp->lost_out -= less;
+  if (tcp_is_reno(tp) && decr > 0) tp->sacked_out -= std::min(tp->sacked_out, less);
 }
-
-}  // namespace
 
 void tcp_fragment(tcp_sock* tp, sk_buff_head& queue, sk_buff* s, uint32_t len, uint32_t mss_now) {
   PROBE(net_of(tp).trace, s);
@@ -52,10 +51,27 @@ void tcp_fragment(tcp_sock* tp, sk_buff_head& queue, sk_buff* s, uint32_t len, u
   const uint32_t pcount_before = cb.pcount;
   tcp_set_skb_tso_segs(s, mss_now);
   tcp_set_skb_tso_segs(rest.get(), mss_now);
-  if (sent) adjust_pcount(tp, cb.sacked, pcount_before, cb.pcount + uint32_t{rcb.pcount});
+  if (sent) {
+    tcp_adjust_pcount(tp, s, static_cast<int>(pcount_before) - cb.pcount - rcb.pcount);
+    tcp_tsorted_split(tp, s, rest.get());
+  }
   rest->truesize = SKB_TRUESIZE(rest->len);
   tp->sk_wmem_queued += static_cast<int32_t>(rest->truesize);
   queue.insert_after(s, std::move(rest));
+}
+
+bool tcp_skb_can_collapse(const sk_buff* to, const sk_buff*) { return !TCP_SKB_CB(to).eor; }
+
+bool tcp_skb_shift(tcp_sock* tp, sk_buff* to, sk_buff* from) {
+  Skb target(to), source(from);  // borrowed: both stay in the queue
+  const uint32_t len = from->len;
+  const bool moved = skb_try_coalesce(target, source);
+  (void)target.release();
+  (void)source.release();
+  if (!moved) return false;
+  to->truesize += len;
+  tp->sk_wmem_queued += static_cast<int32_t>(len);
+  return true;
 }
 
 void tcp_trim_head(tcp_sock* tp, sk_buff* s, uint32_t len) {

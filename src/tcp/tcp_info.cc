@@ -36,7 +36,7 @@ void fill_path(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_advmss = tp->advmss;
   i.tcpi_rtt = tp->srtt_us >> 3;
   i.tcpi_rttvar = tp->mdev_us >> 2;
-  i.tcpi_min_rtt = tp->min_rtt_us;
+  i.tcpi_min_rtt = tcp_min_rtt(tp);
   i.tcpi_rcv_rtt = tp->rcv_rtt_est.rtt_us >> 3;
   i.tcpi_rcv_space = tp->rcvq_space.space;
   i.tcpi_rcv_ssthresh = tp->rcv_ssthresh;
@@ -59,6 +59,10 @@ void fill_totals(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_data_segs_out = tp->data_segs_out;
   i.tcpi_delivered = tp->delivered;
   i.tcpi_dsack_dups = tp->dsack_dups;
+  i.tcpi_reord_seen = tp->reord_seen;
+  i.tcpi_total_rto = tp->total_rto;
+  i.tcpi_total_rto_recoveries = tp->total_rto_recoveries;
+  i.tcpi_total_rto_time = tp->total_rto_time + (tp->rto_stamp == Instant{} ? 0 : ms_since(tp, tp->rto_stamp));
   i.tcpi_rcv_ooopack = tp->rcv_ooopack;
 }
 

@@ -20,6 +20,7 @@
 //         tcp_cwnd.cc       who may grow the window                             tcp_rate.cc: how fast data arrives
 //         tcp_pacing.cc     at which rate data leaves                           tcp_ecn.cc: marks instead of losses
 #pragma once
+#include "tcp/tcp_rate.h"
 #include "tcp/tcp_sock.h"
 #include "wire/tcp.h"
 
@@ -45,9 +46,24 @@ enum AckFlag : uint32_t {
   FLAG_SACK_RENEGING = 0x2000,
   FLAG_UPDATE_TS_RECENT = 0x4000,
   FLAG_NO_CHALLENGE_ACK = 0x8000,
+  FLAG_ACK_MAYBE_DELAYED = 0x10000,
+  FLAG_DSACK_TLP = 0x20000,
   FLAG_ACKED = FLAG_DATA_ACKED | FLAG_SYN_ACKED,
   FLAG_NOT_DUP = FLAG_DATA | FLAG_WIN_UPDATE | FLAG_ACKED,
-  FLAG_CA_ALERT = FLAG_DATA_SACKED | FLAG_ECE,
+  FLAG_CA_ALERT = FLAG_DATA_SACKED | FLAG_ECE | FLAG_DSACKING_ACK,
+  FLAG_FORWARD_PROGRESS = FLAG_ACKED | FLAG_DATA_SACKED,
+};
+
+// What is to be sent after an ACK: nothing in particular, what is marked lost, or new data first (F-RTO).
+enum class Rexmit : uint8_t { none, lost, new_data };
+
+// What the SACK blocks of one ACK did.
+struct tcp_sacktag_state {
+  Seq reord;                             // lowest segment that was overtaken
+  Instant first_sackt{}, last_sackt{};   // when the first and last newly SACKed segments were sent; zero: none
+  rate_sample* rate = nullptr;
+  uint32_t flag = 0;
+  uint32_t sack_delivered = 0;           // segments reported, duplicates included
 };
 
 // What window and ACK rules want to know of a segment with data; its packet may be part of another by then.
@@ -124,30 +140,93 @@ void tcp_fast_path_check(tcp_sock*);
 bool tcp_oow_rate_limited(net&, const sk_buff&, Mib, Instant& last);
 bool tcp_rate_limited(net&, Mib, Instant& last);
 
-// tcp_ack.cc
+// tcp_ack.cc, tcp_clean_rtx.cc
 Verdict tcp_ack(tcp_sock*, const Skb&, uint32_t flags);  // null: fine
 bool tcp_ack_is_old(const tcp_sock*, const Skb&);
-void tcp_rearm_rto(tcp_sock*);
+uint32_t tcp_clean_rtx_queue(tcp_sock*, uint32_t flag, Seq prior_fack, Seq prior_snd_una, tcp_sacktag_state&);
 
-// tcp_sack.cc
-uint32_t tcp_sacktag_write_queue(tcp_sock*, const Skb&, Seq prior_snd_una);
-void tcp_skb_forget(tcp_sock*, sk_buff*);  // hints that point to it are cleared
+inline void tcp_count_delivered(tcp_sock* tp, uint32_t delivered, bool /*ece_ack*/) { tp->delivered += delivered; }
+inline uint32_t tcp_newly_delivered(tcp_sock* tp, uint32_t prior_delivered, uint32_t /*flag*/) {
+  const uint32_t delivered = tp->delivered - prior_delivered;
+  count(tp, Mib::TcpExtTCPDelivered, delivered);
+  return delivered;
+}
+
+// tcp_rtx_queue.cc: the retransmit queue, in the order of sequence numbers and in that of sending
+void tcp_rtx_queue_add(tcp_sock*, Skb);             // sent for the first time
+Skb tcp_rtx_queue_unlink(tcp_sock*, sk_buff*);      // no hint points to it any more
+void tcp_rtx_queue_purge(tcp_sock*);
+void tcp_tsorted_sent(tcp_sock*, sk_buff*);         // sent again: to the end
+void tcp_tsorted_del(tcp_sock*, sk_buff*);          // RACK has nothing more to find out about it
+void tcp_tsorted_split(tcp_sock*, sk_buff* first, sk_buff* rest);
+
+// tcp_sack.cc, tcp_sack_shift.cc, tcp_dsack.cc
+uint32_t tcp_sacktag_write_queue(tcp_sock*, const Skb&, Seq prior_snd_una, tcp_sacktag_state&);
+void tcp_sacktag_one(tcp_sock*, sk_buff*, bool dup_sack, tcp_sacktag_state&);
+sk_buff* tcp_shift_skb_data(tcp_sock*, sk_buff*, const tcp_sack_block&, bool dup_sack, tcp_sacktag_state&);
+bool tcp_check_dsack(tcp_sock*, std::span<const TcpSackBlock>, Seq ack, Seq prior_snd_una, tcp_sacktag_state&);
+bool tcp_is_sackblock_valid(const tcp_sock*, bool is_dsack, Seq start, Seq end);
+inline uint32_t tcp_skb_mss(const tcp_sock* tp, const sk_buff* s) { return s->gso_size ? s->gso_size : tp->mss_cache; }
+inline uint32_t tcp_skb_seglen(const sk_buff* s) { return TCP_SKB_CB(s).pcount > 1 ? s->gso_size : s->len; }
 
 // tcp_recovery.cc
-void tcp_fastretrans_alert(tcp_sock*, uint32_t num_dupack, uint32_t flags);
+Rexmit tcp_fastretrans_alert(tcp_sock*, Seq prior_snd_una, uint32_t num_dupack, uint32_t& flag);
+void tcp_xmit_recovery(tcp_sock*, Rexmit);
 void tcp_enter_loss(tcp_sock*);
-void tcp_reset_reno_sack(tcp_sock*);
-void tcp_remove_reno_sacks(tcp_sock*, uint32_t acked);
-uint32_t tcp_current_ssthresh(const tcp_sock*);
+void tcp_enter_recovery(tcp_sock*, bool ece_ack);
+void tcp_try_keep_open(tcp_sock*);
+void tcp_try_to_open(tcp_sock*, uint32_t flag);
+void tcp_identify_packet_loss(tcp_sock*, uint32_t& flag);
+void tcp_mark_skb_lost(tcp_sock*, sk_buff*);
+void tcp_init_undo(tcp_sock*);
 inline bool tcp_is_sack(const tcp_sock* tp) { return tp->rx_opt.sack_ok; }
 inline bool tcp_is_reno(const tcp_sock* tp) { return !tcp_is_sack(tp); }
+inline uint32_t tcp_left_out(const tcp_sock* tp) { return tp->sacked_out + tp->lost_out; }
 inline uint32_t tcp_packets_in_flight(const tcp_sock* tp) {
-  return tp->packets_out - (tp->sacked_out + tp->lost_out) + tp->retrans_out;
+  return tp->packets_out - tcp_left_out(tp) + tp->retrans_out;
 }
 inline bool tcp_in_slow_start(const tcp_sock* tp) { return tp->snd_cwnd < tp->snd_ssthresh; }
+inline bool tcp_in_initial_slowstart(const tcp_sock* tp) { return tp->snd_ssthresh >= TCP_INFINITE_SSTHRESH; }
 inline bool tcp_in_cwnd_reduction(const tcp_sock* tp) {
   return tp->icsk_ca_state == CaState::CWR || tp->icsk_ca_state == CaState::Recovery;
 }
+// The end of the highest SACKed segment.
+inline Seq tcp_highest_sack_seq(const tcp_sock* tp) { return tp->sacked_out ? tp->highest_sack : tp->snd_una; }
+
+// tcp_prr.cc
+void tcp_init_cwnd_reduction(tcp_sock*);
+void tcp_cwnd_reduction(tcp_sock*, uint32_t newly_acked_sacked, uint32_t newly_lost, uint32_t flag);
+void tcp_end_cwnd_reduction(tcp_sock*);
+void tcp_enter_cwr(tcp_sock*);
+uint32_t tcp_current_ssthresh(const tcp_sock*);
+
+// tcp_reordering.cc, tcp_reno_sack.cc
+void tcp_check_sack_reordering(tcp_sock*, Seq low_seq, bool by_timestamp);
+void tcp_check_reno_reordering(tcp_sock*, uint32_t addend);
+void tcp_add_reno_sack(tcp_sock*, uint32_t num_dupack, bool ece_ack);
+void tcp_remove_reno_sacks(tcp_sock*, uint32_t acked, bool ece_ack);
+void tcp_newreno_mark_lost(tcp_sock*, bool snd_una_advanced);
+void tcp_reset_reno_sack(tcp_sock*);
+bool tcp_limit_reno_sacked(tcp_sock*);
+
+// tcp_undo.cc, tcp_frto.cc
+bool tcp_try_undo_recovery(tcp_sock*);  // true: stay in the state all the same
+bool tcp_try_undo_partial(tcp_sock*, Seq prior_snd_una);
+bool tcp_try_undo_dsack(tcp_sock*);
+bool tcp_try_undo_loss(tcp_sock*, bool frto_undo);
+bool tcp_any_retrans_done(const tcp_sock*);
+bool tcp_tsopt_ecr_before(const tcp_sock*, Instant when);  // the segment was sent before it got an answer of ours
+Rexmit tcp_process_loss(tcp_sock*, uint32_t flag, uint32_t num_dupack);
+
+// tcp_rack.cc, tcp_tlp.cc
+void tcp_rack_advance(tcp_sock*, uint8_t sacked, Seq end_seq, Instant sent);
+bool tcp_rack_mark_lost(tcp_sock*);     // true: a timer waits for what is undecided
+void tcp_rack_reo_timeout(tcp_sock*);
+void tcp_rack_update_reo_wnd(tcp_sock*, const rate_sample&);
+int64_t tcp_rack_skb_timeout(const tcp_sock*, const sk_buff*, uint32_t reo_wnd_us);  // <= 0: lost
+bool tcp_schedule_loss_probe(tcp_sock*, bool advancing_rto);
+void tcp_send_loss_probe(tcp_sock*);
+void tcp_process_tlp_ack(tcp_sock*, Seq ack, uint32_t flag);
 
 // tcp_cwnd.cc
 void tcp_cwnd_validate(tcp_sock*, bool is_cwnd_limited);
@@ -191,6 +270,8 @@ inline void tcp_ecn_withdraw_cwr(tcp_sock* tp) { tp->ecn_flags &= static_cast<ui
 
 // tcp_rtt.cc
 void tcp_rtt_estimator(tcp_sock*, int64_t rtt_us);
+void tcp_update_rtt_min(tcp_sock*, int64_t rtt_us, uint32_t flag);
+inline uint32_t tcp_min_rtt(const tcp_sock* tp) { return tp->rtt_min.get(); }
 void tcp_set_rto(tcp_sock*);
 uint32_t tcp_rto_min_us(const tcp_sock*);
 uint32_t tcp_rto_max_us(const tcp_sock*);
@@ -277,6 +358,10 @@ uint32_t tcp_established_options_size(tcp_sock*);
 
 // tcp_retransmit.cc, tcp_fragment.cc
 Result<void> tcp_retransmit_skb(tcp_sock*, sk_buff*, uint32_t segs);
+Result<void> __tcp_retransmit_skb(tcp_sock*, sk_buff*, uint32_t segs);  // not counted as out (tail loss probe)
+void tcp_adjust_pcount(tcp_sock*, const sk_buff*, int decr);  // the segment counts for `decr` packets less
+bool tcp_skb_can_collapse(const sk_buff* to, const sk_buff* from);
+bool tcp_skb_shift(tcp_sock*, sk_buff* to, sk_buff* from);    // all data of `from` goes to the end of `to`
 void tcp_xmit_retransmit_queue(tcp_sock*);
 void tcp_simple_retransmit(tcp_sock*);
 // Splits a queued segment at `len` bytes; the rest follows it in the same queue. Counts (packets_out, lost_out ...) are
@@ -302,7 +387,18 @@ struct TcpReply {
 };
 void tcp_v4_send_ack(Tcp&, const Skb&, const TcpReply&);  // for TIME_WAIT and half-open connections
 
-// tcp_timer.cc
+// tcp_timer.cc, tcp_rto.cc, tcp_probe.cc
+void tcp_retransmit_timer(tcp_sock*);
+void tcp_probe_timer(tcp_sock*);
+void tcp_rearm_rto(tcp_sock*);
+void tcp_set_xmit_timer(tcp_sock*);
+Duration tcp_rto_delta(const tcp_sock*);  // until the head's time-out, from when it was sent
+void tcp_update_rto_time(tcp_sock*);
+void tcp_ack_probe(tcp_sock*);
+void tcp_write_err(tcp_sock*);
+bool tcp_out_of_resources(tcp_sock*, bool do_reset);
+uint32_t tcp_orphan_retries(const tcp_sock*, bool alive);
+Duration tcp_clamp_probe0_to_user_timeout(const tcp_sock*, Duration when);
 void tcp_init_timers(tcp_sock*);
 void tcp_clear_timers(tcp_sock*);
 void tcp_reset_timer(tcp_sock*, TcpTimer, Instant);
@@ -310,6 +406,7 @@ inline void tcp_clear_timer(tcp_sock* tp, TcpTimer t) { tp->deadline[static_cast
 inline Instant tcp_deadline(const tcp_sock* tp, TcpTimer t) { return tp->deadline[static_cast<size_t>(t)]; }
 void tcp_reset_xmit_timer(tcp_sock*, uint8_t what, Duration in);
 uint32_t tcp_probe0_when_us(const tcp_sock*);
+uint32_t tcp_probe0_base_us(const tcp_sock*);  // without backoff
 void tcp_set_keepalive(tcp_sock*, bool on);
 Duration keepalive_time_when(const tcp_sock*);
 Duration tcp_fin_time(const tcp_sock*);

@@ -112,8 +112,8 @@ void event_new_data_sent(tcp_sock* tp) {
   const uint32_t prior = tp->packets_out;
   tp->snd_nxt = TCP_SKB_CB(skb).end_seq;
   tp->packets_out += TCP_SKB_CB(skb).pcount;
-  tp->tcp_rtx_queue.push_back(std::move(skb));
-  if (!prior || tp->icsk_pending != ICSK_TIME_RETRANS) tcp_rearm_rto(tp);
+  tcp_rtx_queue_add(tp, std::move(skb));
+  if (!prior || tp->icsk_pending == ICSK_TIME_LOSS_PROBE) tcp_rearm_rto(tp);
 }
 
 // Sends the head of the queue, at most `max_segs` of it. False: it has to wait.
@@ -147,27 +147,29 @@ bool tcp_write_xmit(tcp_sock* tp, uint32_t mss, int nonagle, int push_one) {
   bool is_cwnd_limited = false;
   uint32_t sent = 0;
   while (!tp->sk_write_queue.empty()) {
-    const uint32_t quota = cwnd_quota(tp);
+    uint32_t quota = cwnd_quota(tp);
     if (!quota) {
       is_cwnd_limited = true;
-      break;
+      if (push_one != 2) break;
+      quota = 1;  // a tail loss probe goes out all the same
     }
     const uint32_t before_it = tp->packets_out;
     if (!xmit_head(tp, mss, nonagle, push_one != 0, quota, is_cwnd_limited)) break;
     sent += tp->packets_out - before_it;
     if (push_one) break;
   }
+  is_cwnd_limited |= tcp_packets_in_flight(tp) >= tp->snd_cwnd;
+  if (sent || is_cwnd_limited) tcp_cwnd_validate(tp, is_cwnd_limited);
   if (!sent) return !tp->packets_out && !tp->sk_write_queue.empty();
   if (tcp_in_cwnd_reduction(tp)) tp->prr_out += sent;
-  is_cwnd_limited |= tcp_packets_in_flight(tp) >= tp->snd_cwnd;
-  tcp_cwnd_validate(tp, is_cwnd_limited);
+  if (push_one != 2) tcp_schedule_loss_probe(tp, false);
   return false;
 }
 
 // Nothing in flight and nothing may leave: only a probe will find out when the window opens.
 static void check_probe_timer(tcp_sock* tp) {
   if (!tp->packets_out && !tp->icsk_pending && !tp->sk_write_queue.empty())
-    tcp_reset_xmit_timer(tp, ICSK_TIME_PROBE0, std::chrono::microseconds(tcp_probe0_when_us(tp)));
+    tcp_reset_xmit_timer(tp, ICSK_TIME_PROBE0, std::chrono::microseconds(tcp_probe0_base_us(tp)));
 }
 
 void __tcp_push_pending_frames(tcp_sock* tp, uint32_t mss, int nonagle) {
@@ -237,22 +239,6 @@ bool tcp_write_wakeup(tcp_sock* tp, Mib counter) {
   if (!__tcp_transmit_skb(tp, *s)) return false;
   event_new_data_sent(tp);
   return true;
-}
-
-void tcp_send_probe0(tcp_sock* tp) {
-  const bool sent = tcp_write_wakeup(tp, Mib::TcpExtTCPWinProbe);
-  if (tp->packets_out || tp->sk_write_queue.empty()) {  // the probe was data, or there is nothing to wait for
-    tp->icsk_probes_out = 0;
-    tp->icsk_backoff = 0;
-    return;
-  }
-  ++tp->icsk_probes_out;
-  Duration next = 500ms;
-  if (sent) {
-    if (tp->icsk_backoff < net_of(tp).sysctl.tcp_retries2) ++tp->icsk_backoff;
-    next = std::chrono::microseconds(tcp_probe0_when_us(tp));
-  }
-  tcp_reset_xmit_timer(tp, ICSK_TIME_PROBE0, next);
 }
 
 }  // namespace glass

@@ -31,7 +31,7 @@ void tcp_update_pacing_rate(tcp_sock* tp) {
 uint32_t tcp_tso_segs(tcp_sock* tp, uint32_t mss_now) {
   const uint32_t most = tcp_gso_max_size(tp);
   uint64_t bytes = tp->sk_pacing_rate >> kPacingShift;
-  const uint32_t r = static_cast<uint32_t>(uint64_t{tp->min_rtt_us} >> net_of(tp).sysctl.tcp_tso_rtt_log);
+  const uint32_t r = static_cast<uint32_t>(uint64_t{tcp_min_rtt(tp)} >> net_of(tp).sysctl.tcp_tso_rtt_log);
   if (r < 32) bytes += most >> r;
   bytes = std::min<uint64_t>(bytes, most);
   return std::max(static_cast<uint32_t>(bytes) / mss_now, tcp_ca_min_tso_segs(tp));

@@ -55,7 +55,7 @@ void tcp_rate_gen(tcp_sock* tp, uint32_t delivered, uint32_t lost, bool is_sack_
   rs.snd_interval_us = static_cast<uint32_t>(snd_us);
   rs.rcv_interval_us = static_cast<uint32_t>(ack_us);
   // Nothing is delivered in less than a round trip: a retransmission was taken for the original.
-  if (rs.interval_us < tp->min_rtt_us) {
+  if (rs.interval_us < tcp_min_rtt(tp)) {
     rs.interval_us = -1;
     return;
   }

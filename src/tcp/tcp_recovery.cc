@@ -1,5 +1,5 @@
-// Loss recovery: the states Open, Disorder, CWR, Recovery, Loss (RFC 5681, RFC 6582 NewReno, RFC 6675 SACK), and the
-// window meanwhile.
+// Loss recovery: the states Open, Disorder, CWR, Recovery, Loss, and what moves a connection between them (RFC 5681,
+// RFC 6582 NewReno, RFC 6675 SACK, RFC 8985 RACK).
 #include <algorithm>
 
 #include "tcp/tcp_cong.h"
@@ -9,202 +9,205 @@ namespace glass {
 
 namespace {
 
-void mark_lost(tcp_sock* tp, sk_buff* s) {
-  TcpCb& cb = TCP_SKB_CB(s);
-  if (cb.sacked & TCPCB_SACKED_ACKED) return;
-  if (cb.sacked & TCPCB_LOST) {
-    if (!(cb.sacked & TCPCB_SACKED_RETRANS)) return;
-    cb.sacked &= static_cast<uint8_t>(~TCPCB_SACKED_RETRANS);  // the retransmission was lost as well
-    tp->retrans_out -= cb.pcount;
-    count(tp, Mib::TcpExtTCPLostRetransmit);
-  } else {
-    tp->lost_out += cb.pcount;
-    cb.sacked |= TCPCB_LOST;
-  }
-  if (!tp->retransmit_skb_hint || before(cb.seq, TCP_SKB_CB(tp->retransmit_skb_hint).seq)) tp->retransmit_skb_hint = s;
+// A retransmission of this trouble may still be out; otherwise its clock starts with the next one.
+void retrans_stamp_cleanup(tcp_sock* tp) {
+  if (!tcp_any_retrans_done(tp)) tp->retrans_stamp = {};
 }
 
-// RFC 6675 IsLost(): at least `reordering` segments above were SACKed.
-void sack_mark_lost(tcp_sock* tp) {
-  uint32_t seen = 0;
-  for (sk_buff* s = tp->tcp_rtx_queue.front(); s && tp->sacked_out - seen >= tp->reordering; s = s->next) {
-    const TcpCb& cb = TCP_SKB_CB(s);
-    if (cb.sacked & TCPCB_SACKED_ACKED)
-      seen += cb.pcount;
-    else if (!(cb.sacked & TCPCB_LOST))
-      mark_lost(tp, s);
-  }
+// RFC 2018 section 8: the segment after the ACK is SACKed, so the receiver has discarded what it had reported. Or the
+// ACK that says otherwise is under way: wait for it a little, then the time-out forgets all SACKs.
+bool check_sack_reneging(tcp_sock* tp, uint32_t& flag) {
+  if (!(flag & FLAG_SACK_RENEGING) || !(flag & FLAG_SND_UNA_ADVANCED)) return false;
+  const uint32_t wait_us = std::max(tp->srtt_us >> 4, 10'000u);
+  tcp_reset_xmit_timer(tp, ICSK_TIME_RETRANS, std::chrono::microseconds(wait_us));
+  flag &= ~static_cast<uint32_t>(FLAG_SET_XMIT_TIMER);
+  return true;
 }
 
-// RFC 6582: the first unacknowledged segment, when enough duplicate ACKs came or a partial ACK uncovered it.
-void newreno_mark_lost(tcp_sock* tp, bool snd_una_advanced) {
-  const bool first = tp->icsk_ca_state < CaState::Recovery && tp->sacked_out >= tp->reordering;
-  if (!first && !(tp->icsk_ca_state == CaState::Recovery && snd_una_advanced)) return;
+// high_seq is acknowledged. True: stay in the state all the same.
+bool high_seq_reached(tcp_sock* tp) {
+  if (tp->icsk_ca_state == CaState::CWR) {
+    if (tp->snd_una == tp->high_seq) return false;  // CWR has to reach the peer: wait for one byte more
+    tcp_end_cwnd_reduction(tp);
+    tcp_set_ca_state(tp, CaState::Open);
+  } else if (tp->icsk_ca_state == CaState::Recovery) {
+    if (tcp_is_reno(tp)) tcp_reset_reno_sack(tp);
+    if (tcp_try_undo_recovery(tp)) return true;
+    tcp_end_cwnd_reduction(tp);
+  }
+  return false;
+}
+
+// While recovering. False: the undo says that nothing is to be repeated now.
+bool recovery_step(tcp_sock* tp, Seq prior_snd_una, uint32_t num_dupack, uint32_t& flag) {
+  if (!(flag & FLAG_SND_UNA_ADVANCED)) {
+    if (tcp_is_reno(tp)) tcp_add_reno_sack(tp, num_dupack, flag & FLAG_ECE);
+  } else if (tcp_try_undo_partial(tp, prior_snd_una)) {
+    return false;
+  }
+  if (tcp_try_undo_dsack(tp)) tcp_try_to_open(tp, flag);
+  tcp_identify_packet_loss(tp, flag);
+  if (tp->icsk_ca_state == CaState::Recovery) return true;
+  if (!tp->lost_out) return false;  // undone
+  tcp_enter_recovery(tp, flag & FLAG_ECE);  // undone, but something is lost for certain
+  return true;
+}
+
+// Open, Disorder, CWR, or a Loss that was undone. False: nothing is lost.
+bool look_for_loss(tcp_sock* tp, uint32_t num_dupack, uint32_t& flag) {
+  if (tcp_is_reno(tp)) {
+    if (flag & FLAG_SND_UNA_ADVANCED) tcp_reset_reno_sack(tp);
+    tcp_add_reno_sack(tp, num_dupack, flag & FLAG_ECE);
+  }
+  if (tp->icsk_ca_state <= CaState::Disorder) tcp_try_undo_dsack(tp);
+  tcp_identify_packet_loss(tp, flag);
+  if (!tp->lost_out) {
+    tcp_try_to_open(tp, flag);
+    return false;
+  }
+  tcp_enter_recovery(tp, flag & FLAG_ECE);
+  return true;
+}
+
+// RFC 5681 section 3.1: everything outstanding counts as lost, apart from what was sent too recently to tell.
+void timeout_mark_lost(tcp_sock* tp) {
   sk_buff* head = tp->tcp_rtx_queue.front();
-  if (!head || (TCP_SKB_CB(head).sacked & TCPCB_LOST)) return;
-  const uint32_t mss = head->gso_size ? head->gso_size : tp->mss_cache;
-  if (TCP_SKB_CB(head).pcount > 1 && head->len > mss) tcp_fragment(tp, tp->tcp_rtx_queue, head, mss, mss);
-  mark_lost(tp, head);
-}
-
-void identify_packet_loss(tcp_sock* tp, bool snd_una_advanced) {
-  if (tcp_is_reno(tp))
-    newreno_mark_lost(tp, snd_una_advanced);
-  else
-    sack_mark_lost(tp);
-}
-
-// Without SACK a duplicate ACK stands for one segment that has left the network.
-void add_reno_sack(tcp_sock* tp, uint32_t num_dupack) {
-  if (!num_dupack) return;
-  const uint32_t most = tp->packets_out ? tp->packets_out - 1 : 0;
-  const uint32_t added = std::min(num_dupack, most > tp->sacked_out ? most - tp->sacked_out : 0);
-  tp->sacked_out += added;
-  tp->delivered += added;
-}
-
-void enter_cwnd_reduction(tcp_sock* tp) {
-  tp->high_seq = tp->snd_nxt;
-  tp->snd_cwnd_cnt = 0;
-  tp->prior_cwnd = tp->snd_cwnd;
-  tp->prr_delivered = tp->prr_out = 0;
-  tp->snd_ssthresh = tcp_ca_ssthresh(tp);
-  tcp_ecn_queue_cwr(tp);
-}
-
-// A router marked a packet: the window shrinks as after a loss, but nothing is lost.
-void enter_cwr(tcp_sock* tp) {
-  tp->prior_ssthresh = 0;
-  if (tp->icsk_ca_state >= CaState::CWR) return;
-  tp->undo_marker = {};
-  enter_cwnd_reduction(tp);
-  tcp_set_ca_state(tp, CaState::CWR);
-}
-
-void enter_recovery(tcp_sock* tp) {
-  count(tp, tcp_is_reno(tp) ? Mib::TcpExtTCPRenoRecovery : Mib::TcpExtTCPSackRecovery);
-  tp->prior_ssthresh = tcp_current_ssthresh(tp);
-  tp->undo_marker = tp->snd_una;
-  tp->undo_retrans = static_cast<int32_t>(tp->retrans_out);
-  enter_cwnd_reduction(tp);
-  tcp_set_ca_state(tp, CaState::Recovery);
-}
-
-void end_cwnd_reduction(tcp_sock* tp) {
-  if (tp->snd_ssthresh < TCP_INFINITE_SSTHRESH) tp->snd_cwnd = tp->snd_ssthresh;
-  tp->snd_cwnd_stamp = now_of(tp);
-}
-
-// high_seq is acknowledged: the trouble is over.
-void leave(tcp_sock* tp) {
-  if (tcp_is_reno(tp)) tcp_reset_reno_sack(tp);
-  if (tcp_in_cwnd_reduction(tp)) end_cwnd_reduction(tp);
-  tcp_set_ca_state(tp, CaState::Open);
-  tp->undo_marker = {};
-  tp->retrans_stamp = {};
-}
-
-void try_to_open(tcp_sock* tp, uint32_t flag) {
-  if (tp->retrans_out == 0) tp->retrans_stamp = {};
-  if (flag & FLAG_ECE) enter_cwr(tp);
-  if (tp->icsk_ca_state == CaState::CWR) return;
-  tp->icsk_ca_state = tp->lost_out || tp->retrans_out || tp->sacked_out ? CaState::Disorder : CaState::Open;
-  tp->high_seq = tp->snd_nxt;
-}
-
-void process_loss(tcp_sock* tp, uint32_t num_dupack, uint32_t flag) {
-  const bool advanced = flag & FLAG_SND_UNA_ADVANCED;
-  if (!tcp_is_reno(tp)) return sack_mark_lost(tp);
-  if (advanced)
+  const bool reneged = head && (TCP_SKB_CB(head).sacked & TCPCB_SACKED_ACKED);
+  if (reneged) {
+    count(tp, Mib::TcpExtTCPSACKReneging);
+    tp->sacked_out = 0;
+    tp->is_sack_reneg = true;
+  } else if (tcp_is_reno(tp)) {
     tcp_reset_reno_sack(tp);
-  else
-    add_reno_sack(tp, num_dupack);
-}
-
-// RFC 2018 section 8: the receiver discarded what it had SACKed, its head is SACKed but not acknowledged.
-bool sack_reneging(const tcp_sock* tp, uint32_t flag) {
-  const sk_buff* head = tp->tcp_rtx_queue.front();
-  return (flag & FLAG_SND_UNA_ADVANCED) && head && (TCP_SKB_CB(head).sacked & TCPCB_SACKED_ACKED);
+  }
+  for (sk_buff* s = head; s; s = s->next) {
+    if (reneged)
+      TCP_SKB_CB(s).sacked &= static_cast<uint8_t>(~TCPCB_SACKED_ACKED);
+    else if (s != head && tcp_rack_skb_timeout(tp, s, 0) > 0)
+      continue;
+    tcp_mark_skb_lost(tp, s);
+  }
+  tp->retransmit_skb_hint = nullptr;
 }
 
 }  // namespace
 
-void tcp_reset_reno_sack(tcp_sock* tp) { tp->sacked_out = 0; }
-
-void tcp_remove_reno_sacks(tcp_sock* tp, uint32_t acked) {
-  // One ACKed segment filled the hole, the others had been counted by duplicate ACKs.
-  if (acked > 1) tp->sacked_out -= std::min(tp->sacked_out, acked - 1);
-  if (!tp->packets_out)
-    tp->sacked_out = 0;
-  else
-    tp->sacked_out = std::min(tp->sacked_out, tp->packets_out - std::min(tp->packets_out, tp->lost_out));
+void tcp_mark_skb_lost(tcp_sock* tp, sk_buff* s) {
+  TcpCb& cb = TCP_SKB_CB(s);
+  if (cb.sacked & TCPCB_SACKED_ACKED) return;
+  const sk_buff* hint = tp->retransmit_skb_hint;
+  if (hint ? before(cb.seq, TCP_SKB_CB(hint).seq) : tp->retrans_out >= tp->lost_out) tp->retransmit_skb_hint = s;
+  if (cb.sacked & TCPCB_LOST) {
+    if (!(cb.sacked & TCPCB_SACKED_RETRANS)) return;
+    cb.sacked &= static_cast<uint8_t>(~TCPCB_SACKED_RETRANS);  // the retransmission was lost as well
+    tp->retrans_out -= cb.pcount;
+    count(tp, Mib::TcpExtTCPLostRetransmit, cb.pcount);
+  } else {
+    tp->lost_out += cb.pcount;
+    cb.sacked |= TCPCB_LOST;
+  }
+  tp->lost += cb.pcount;
 }
 
-uint32_t tcp_current_ssthresh(const tcp_sock* tp) {
-  if (tcp_in_cwnd_reduction(tp)) return tp->snd_ssthresh;
-  return std::max(tp->snd_ssthresh, (tp->snd_cwnd >> 1) + (tp->snd_cwnd >> 2));
+void tcp_init_undo(tcp_sock* tp) {
+  tp->undo_marker = tp->snd_una;
+  // Duplicates of these may be reported as well. None at all is not zero, which would mean "undo now".
+  const uint32_t out = tp->retrans_out + (tp->tlp_high_seq.v && tp->tlp_retrans ? 1 : 0);
+  tp->undo_retrans = out ? static_cast<int32_t>(out) : -1;
 }
 
-void tcp_fastretrans_alert(tcp_sock* tp, uint32_t num_dupack, uint32_t flag) {
-  const bool advanced = flag & FLAG_SND_UNA_ADVANCED;
+void tcp_enter_recovery(tcp_sock* tp, bool ece_ack) {
+  retrans_stamp_cleanup(tp);
+  count(tp, tcp_is_reno(tp) ? Mib::TcpExtTCPRenoRecovery : Mib::TcpExtTCPSackRecovery);
+  tp->prior_ssthresh = 0;
+  tcp_init_undo(tp);
+  if (!tcp_in_cwnd_reduction(tp)) {
+    if (!ece_ack) tp->prior_ssthresh = tcp_current_ssthresh(tp);
+    tcp_init_cwnd_reduction(tp);
+  }
+  tcp_set_ca_state(tp, CaState::Recovery);
+}
+
+// Open, unless something is still missing.
+void tcp_try_keep_open(tcp_sock* tp) {
+  const CaState state = tcp_left_out(tp) || tcp_any_retrans_done(tp) ? CaState::Disorder : CaState::Open;
+  if (tp->icsk_ca_state == state) return;
+  tcp_set_ca_state(tp, state);
+  tp->high_seq = tp->snd_nxt;
+}
+
+void tcp_try_to_open(tcp_sock* tp, uint32_t flag) {
+  if (!tcp_any_retrans_done(tp)) tp->retrans_stamp = {};
+  if (flag & FLAG_ECE) tcp_enter_cwr(tp);
+  if (tp->icsk_ca_state != CaState::CWR) tcp_try_keep_open(tp);
+}
+
+void tcp_identify_packet_loss(tcp_sock* tp, uint32_t& flag) {
+  if (tp->tcp_rtx_queue.empty()) return;
+  if (tcp_is_reno(tp)) return tcp_newreno_mark_lost(tp, flag & FLAG_SND_UNA_ADVANCED);
+  const uint32_t prior_retrans = tp->retrans_out;
+  if (tcp_rack_mark_lost(tp)) flag &= ~static_cast<uint32_t>(FLAG_SET_XMIT_TIMER);
+  if (prior_retrans > tp->retrans_out) flag |= FLAG_LOST_RETRANS;
+}
+
+Rexmit tcp_fastretrans_alert(tcp_sock* tp, Seq prior_snd_una, uint32_t num_dupack, uint32_t& flag) {
+  PROBE(net_of(tp).trace);
   if (!tp->packets_out) tp->sacked_out = 0;
-  if (sack_reneging(tp, flag)) {
-    count(tp, Mib::TcpExtTCPSACKReneging);
-    // Wait a little: the missing ACK may be under way. Then the time-out forgets all SACKs.
-    const uint32_t wait_us = std::max(tp->srtt_us >> 4, 10'000u);
-    return tcp_reset_xmit_timer(tp, ICSK_TIME_RETRANS, std::chrono::microseconds(wait_us));
+  if (flag & FLAG_ECE) tp->prior_ssthresh = 0;  // a marked window is not to be restored
+  if (check_sack_reneging(tp, flag)) return Rexmit::none;
+  if (tp->icsk_ca_state == CaState::Open)
+    tp->retrans_stamp = {};
+  else if (!before(tp->snd_una, tp->high_seq) && high_seq_reached(tp))
+    return Rexmit::none;
+  if (tp->icsk_ca_state == CaState::Recovery)
+    return recovery_step(tp, prior_snd_una, num_dupack, flag) ? Rexmit::lost : Rexmit::none;
+  if (tp->icsk_ca_state == CaState::Loss) {
+    const Rexmit rexmit = tcp_process_loss(tp, flag, num_dupack);
+    if (tp->icsk_ca_state != CaState::Loss) tcp_update_rto_time(tp);
+    tcp_identify_packet_loss(tp, flag);
+    if (tp->icsk_ca_state != CaState::Open && !(flag & FLAG_LOST_RETRANS)) return rexmit;
+    // Undone, or a retransmission was lost: a loss found now starts a recovery of its own.
+    return look_for_loss(tp, num_dupack, flag) ? Rexmit::lost : rexmit;
   }
-  if (tp->icsk_ca_state != CaState::Open && !before(tp->snd_una, tp->high_seq)) {
-    // RFC 6582 section 3.2: without SACK, stay until something beyond high_seq is acknowledged, or stale duplicates
-    // start anew.
-    const bool wait = tcp_is_reno(tp) && tp->snd_una == tp->high_seq && tp->icsk_ca_state >= CaState::Recovery;
-    if (!wait) leave(tp);
-  }
-  switch (tp->icsk_ca_state) {
-    case CaState::Recovery:
-      if (tcp_is_reno(tp) && !advanced) add_reno_sack(tp, num_dupack);
-      identify_packet_loss(tp, advanced);
-      return;
-    case CaState::Loss: return process_loss(tp, num_dupack, flag);
-    default: break;
-  }
-  if (tcp_is_reno(tp)) {
-    if (advanced) tcp_reset_reno_sack(tp);
-    add_reno_sack(tp, num_dupack);
-  }
-  identify_packet_loss(tp, advanced);
-  if (!tp->lost_out) return try_to_open(tp, flag);
-  enter_recovery(tp);
+  return look_for_loss(tp, num_dupack, flag) ? Rexmit::lost : Rexmit::none;
 }
 
-// The retransmission timer went off: everything not SACKed counts as lost, and slow start begins anew (RFC 5681
-// section 3.1).
+void tcp_xmit_recovery(tcp_sock* tp, Rexmit rexmit) {
+  if (rexmit == Rexmit::none || tp->skc_state == tcp_state::SYN_SENT) return;
+  if (rexmit == Rexmit::new_data) {
+    __tcp_push_pending_frames(tp, tcp_current_mss(tp), TCP_NAGLE_OFF);
+    if (after(tp->snd_nxt, tp->high_seq)) return;
+    tp->frto = false;  // nothing could be sent: repeat what is lost
+  }
+  tcp_xmit_retransmit_queue(tp);
+}
+
+// The retransmission timer went off.
 void tcp_enter_loss(tcp_sock* tp) {
-  const bool again = tp->icsk_ca_state == CaState::Loss && tp->icsk_retransmits;
-  if (tp->icsk_ca_state <= CaState::Disorder || (!after(tp->high_seq, tp->snd_una)) ||
-      (tp->icsk_ca_state == CaState::Loss && !again)) {
+  const Sysctl& sysctl = net_of(tp).sysctl;
+  const bool new_recovery = tp->icsk_ca_state < CaState::Recovery;
+  timeout_mark_lost(tp);
+  // One reduction a window of data (RFC 5681 section 3.1), and not again when the same segment times out again.
+  if (tp->icsk_ca_state <= CaState::Disorder || !after(tp->high_seq, tp->snd_una) ||
+      (tp->icsk_ca_state == CaState::Loss && !tp->icsk_retransmits)) {
     tp->prior_ssthresh = tcp_current_ssthresh(tp);
     tp->prior_cwnd = tp->snd_cwnd;
     tp->snd_ssthresh = tcp_ca_ssthresh(tp);
-    tp->undo_marker = tp->snd_una;
-    tp->undo_retrans = static_cast<int32_t>(tp->retrans_out);
+    tcp_ca_event(tp, CaEvent::LOSS);
+    tcp_init_undo(tp);
   }
-  const sk_buff* head = tp->tcp_rtx_queue.front();
-  const bool reneged = head && (TCP_SKB_CB(head).sacked & TCPCB_SACKED_ACKED);
-  if (reneged) count(tp, Mib::TcpExtTCPSACKReneging);
-  if (tcp_is_reno(tp) || reneged) tp->sacked_out = 0;
-  for (sk_buff* s = tp->tcp_rtx_queue.front(); s; s = s->next) {
-    if (reneged) TCP_SKB_CB(s).sacked &= static_cast<uint8_t>(~TCPCB_SACKED_ACKED);
-    mark_lost(tp, s);
-  }
-  tp->retransmit_skb_hint = nullptr;
   tp->snd_cwnd = tcp_packets_in_flight(tp) + 1;
   tp->snd_cwnd_cnt = 0;
   tp->snd_cwnd_stamp = now_of(tp);
-  tp->reordering = std::min<uint32_t>(tp->reordering, static_cast<uint32_t>(net_of(tp).sysctl.tcp_reordering));
+  // So many duplicates and still a time-out: the degree of reordering was overestimated.
+  if (tp->icsk_ca_state <= CaState::Disorder && tp->sacked_out >= sysctl.tcp_reordering)
+    tp->reordering = static_cast<uint32_t>(std::min<int64_t>(tp->reordering, sysctl.tcp_reordering));
   tcp_set_ca_state(tp, CaState::Loss);
   tp->high_seq = tp->snd_nxt;
+  tp->tlp_high_seq = {};
   tcp_ecn_queue_cwr(tp);
+  // RFC 5682 section 3.1 step 1, 3.2: not while another recovery is under way, but when the same segment times out again.
+  tp->frto = sysctl.tcp_frto && (new_recovery || tp->icsk_retransmits);
 }
 
 }  // namespace glass

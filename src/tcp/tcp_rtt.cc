@@ -5,8 +5,12 @@
 
 namespace glass {
 
-uint32_t tcp_rto_min_us(const tcp_sock* tp) { return static_cast<uint32_t>(net_of(tp).sysctl.tcp_rto_min_us); }
-uint32_t tcp_rto_max_us(const tcp_sock* tp) { return static_cast<uint32_t>(net_of(tp).sysctl.tcp_rto_max_ms * 1000); }
+uint32_t tcp_rto_min_us(const tcp_sock* tp) {
+  return tp->icsk_rto_min_us ? tp->icsk_rto_min_us : static_cast<uint32_t>(net_of(tp).sysctl.tcp_rto_min_us);
+}
+uint32_t tcp_rto_max_us(const tcp_sock* tp) {
+  return 1000 * (tp->icsk_rto_max_ms ? tp->icsk_rto_max_ms : static_cast<uint32_t>(net_of(tp).sysctl.tcp_rto_max_ms));
+}
 
 uint32_t tcp_time_stamp(const tcp_sock* tp) { return msecs32(now_of(tp)) + tp->tsoffset; }
 
@@ -57,7 +61,13 @@ void tcp_rtt_estimator(tcp_sock* tp, int64_t rtt_us) {
   else
     first_sample(tp, static_cast<uint32_t>(m));
   tp->srtt_us = std::max(tp->srtt_us, 1u);
-  tp->min_rtt_us = std::min(tp->min_rtt_us, static_cast<uint32_t>(m));
+}
+
+// A sample that may contain the receiver's delay says nothing about the path, unless it is small all the same.
+void tcp_update_rtt_min(tcp_sock* tp, int64_t rtt_us, uint32_t flag) {
+  if ((flag & FLAG_ACK_MAYBE_DELAYED) && rtt_us > tcp_min_rtt(tp)) return;
+  const Duration window = std::chrono::seconds(net_of(tp).sysctl.tcp_min_rtt_wlen);
+  tp->rtt_min.add(rtt_us ? static_cast<uint32_t>(rtt_us) : 1'000, now_of(tp), window);
 }
 
 void tcp_set_rto(tcp_sock* tp) { tp->icsk_rto_us = std::min((tp->srtt_us >> 3) + tp->rttvar_us, tcp_rto_max_us(tp)); }

@@ -9,6 +9,7 @@
 
 #include "base/seq.h"
 #include "base/timer_wheel.h"
+#include "base/windowed_min.h"
 #include "net/sock.h"
 #include "skb/rbtree.h"
 #include "tcp/tcp.h"
@@ -28,15 +29,17 @@ struct TcpCb {
   bool eor;             // MSG_EOR: nothing may be appended
   uint8_t ip_dsfield;   // received: TOS byte
   uint16_t pcount;      // segments on the wire (GSO)
-  uint16_t retrans;     // times retransmitted
   bool is_app_limited;  // sent: the application did not fill the pipe then; see tcp_rate.h for these five
   uint32_t delivered, delivered_ce;
   Instant first_tx_mstamp, delivered_mstamp;
+  sk_buff *tsorted_next, *tsorted_prev;  // retransmit queue: place in the order of sending
 };
 inline TcpCb& TCP_SKB_CB(const sk_buff* skb) { return *SKB_CB<TcpCb>(const_cast<sk_buff*>(skb)); }
 inline TcpCb& TCP_SKB_CB(const Skb& skb) { return *SKB_CB<TcpCb>(skb.get()); }
 
 inline constexpr uint8_t TCPCB_SACKED_ACKED = 1, TCPCB_SACKED_RETRANS = 2, TCPCB_LOST = 4, TCPCB_EVER_RETRANS = 0x80;
+inline constexpr uint8_t TCPCB_TAGBITS = TCPCB_SACKED_ACKED | TCPCB_SACKED_RETRANS | TCPCB_LOST,
+                         TCPCB_RETRANS = TCPCB_SACKED_RETRANS | TCPCB_EVER_RETRANS;
 
 struct tcp_sack_block {
   Seq start_seq, end_seq;
@@ -133,6 +136,9 @@ struct tcp_sock : sock {
   uint8_t icsk_pending = 0;  // what the retransmit deadline is for: ICSK_TIME_*
   uint8_t icsk_retransmits = 0, icsk_backoff = 0, icsk_probes_out = 0;
   uint8_t icsk_syn_retries = 0, keepalive_probes = 0;
+  uint32_t icsk_rto_min_us = 0, icsk_rto_max_ms = 0;  // TCP_RTO_MIN_US, TCP_RTO_MAX_MS; 0: the sysctl
+  bool thin_lto = false;            // TCP_THIN_LINEAR_TIMEOUTS
+  Instant icsk_probes_tstamp{};     // first zero-window probe that is still unanswered by room
   uint16_t keepalive_time = 0, keepalive_intvl = 0;  // seconds; 0: the sysctl
   int32_t linger2 = 0;                               // FIN_WAIT2 seconds; 0: the sysctl, < 0: none
   uint32_t icsk_user_timeout_ms = 0;
@@ -141,9 +147,22 @@ struct tcp_sock : sock {
   Instant retrans_stamp{};  // first retransmission of the current trouble
 
   // --- loss
-  uint32_t reordering = 3;
-  Seq undo_marker;
-  int32_t undo_retrans = -1;
+  struct {
+    Instant mstamp{};                // when the segment sent last, of those delivered, was sent
+    uint32_t rtt_us = 0;             // its round trip
+    Seq end_seq;                     // and its end, which decides between segments sent at one instant
+    uint32_t last_delivered = 0;     // delivered when reo_wnd was last widened
+    uint8_t reo_wnd_steps = 1;       // reordering window in quarters of the smallest RTT
+    uint8_t reo_wnd_persist = 0;     // recoveries until it falls back to one step
+    bool dsack_seen = false;         // since it was last widened
+    bool advanced = false;           // something was delivered that detection has not looked at
+  } rack;                            // RFC 8985
+  sk_buff *tsorted_head = nullptr, *tsorted_tail = nullptr;  // the retransmit queue in the order of sending
+  uint32_t reordering = 3;      // segments that may overtake a segment before it counts as lost
+  uint32_t reord_seen = 0;      // times reordering was observed
+  Seq undo_marker;              // snd_una when cwnd was reduced; 0: nothing to undo
+  int32_t undo_retrans = -1;    // retransmissions whose duplicates were not reported; 0: all proved needless
+  Seq tlp_high_seq;             // snd_nxt at the tail loss probe; 0: none is out
   uint32_t prior_ssthresh = 0, prior_cwnd = 0, prr_delivered = 0, prr_out = 0;
   uint32_t delivered = 0, snd_cwnd_used = 0, max_packets_out = 0;
   Seq cwnd_usage_seq;  // snd_nxt when max_packets_out and is_cwnd_limited were noted
@@ -151,6 +170,13 @@ struct tcp_sock : sock {
   sk_buff* sack_hint = nullptr;  // where the last SACK block was applied in the retransmit queue
   sk_buff* retransmit_skb_hint = nullptr;
   Seq highest_sack;                      // end of the highest SACKed segment while sacked_out
+  tcp_sack_block recv_sack_cache[4];     // blocks of the last ACK, in order, against walking them again
+  bool frto = false;                     // RFC 5682: is the time-out spurious? not decided yet
+  bool tlp_retrans = false;              // the probe was a retransmission
+  bool is_sack_reneg = false;            // recovering after the receiver took SACKs back
+  uint16_t total_rto = 0, total_rto_recoveries = 0;  // time-outs, and runs of them
+  uint32_t total_rto_time = 0;           // milliseconds spent in those runs
+  Instant rto_stamp{};                   // the current run's first time-out
   sk_buff* out_of_order_root = nullptr;  // see tcp_ofo.h
   sk_buff* ooo_last_skb = nullptr;
   uint32_t ooo_count = 0;
@@ -167,7 +193,7 @@ struct tcp_sock : sock {
   uint32_t total_retrans = 0, segs_in = 0, segs_out = 0, data_segs_in = 0, data_segs_out = 0, dsack_dups = 0,
            rcv_ooopack = 0;
   uint64_t bytes_acked = 0, bytes_received = 0, bytes_sent = 0, bytes_retrans = 0;
-  uint32_t min_rtt_us = ~0u;
+  WindowedMin rtt_min;  // microseconds, over tcp_min_rtt_wlen
 
   std::vector<uint8_t> inet_opt;  // IP options of every segment: those of the peer's SYN, answered
 };
@@ -177,7 +203,8 @@ inline const tcp_sock* tcp_sk(const sock* sk) { return static_cast<const tcp_soc
 
 inline constexpr uint8_t ICSK_ACK_SCHED = 1, ICSK_ACK_TIMER = 2, ICSK_ACK_PUSHED = 4, ICSK_ACK_PUSHED2 = 8,
                          ICSK_ACK_NOW = 16, ICSK_ACK_NOMEM = 32;
-inline constexpr uint8_t ICSK_TIME_RETRANS = 1, ICSK_TIME_PROBE0 = 3;
+inline constexpr uint8_t ICSK_TIME_RETRANS = 1, ICSK_TIME_PROBE0 = 3, ICSK_TIME_LOSS_PROBE = 5,
+                         ICSK_TIME_REO_TIMEOUT = 6;
 inline constexpr uint8_t TCP_NAGLE_OFF = 1, TCP_NAGLE_CORK = 2, TCP_NAGLE_PUSH = 4;
 
 // A half-open connection: a SYN was answered, the ACK has not come (Linux's request_sock). In the connection table as

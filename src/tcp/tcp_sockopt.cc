@@ -101,6 +101,10 @@ Result<void> set_tcp_option(tcp_sock* tp, int name, int value) {
     case TCP_WINDOW_CLAMP: return set_between(tp->window_clamp, value, 0, 0x7fffffff);
     case TCP_USER_TIMEOUT:
       return value < 0 ? Err(EINVAL) : (tp->icsk_user_timeout_ms = static_cast<uint32_t>(value), Result<void>{});
+    case TCP_RTO_MIN_US: return set_between(tp->icsk_rto_min_us, value, 1, 200'000);
+    case TCP_RTO_MAX_MS: return set_between(tp->icsk_rto_max_ms, value, 1'000, 120'000);
+    case TCP_THIN_LINEAR_TIMEOUTS: return set_between(tp->thin_lto, value, 0, 1);
+    case TCP_THIN_DUPACK: return value < 0 || value > 1 ? Err(EINVAL) : Result<void>{};  // known, without effect
     default: return Err(ENOPROTOOPT);
   }
 }
@@ -132,6 +136,10 @@ Result<int> get_tcp_option(const tcp_sock* tp, int name) {
     case TCP_DEFER_ACCEPT: return retrans_to_secs(tp->defer_accept);
     case TCP_WINDOW_CLAMP: return static_cast<int>(tp->window_clamp);
     case TCP_USER_TIMEOUT: return static_cast<int>(tp->icsk_user_timeout_ms);
+    case TCP_RTO_MIN_US: return static_cast<int>(tcp_rto_min_us(tp));
+    case TCP_RTO_MAX_MS: return static_cast<int>(tcp_rto_max_us(tp) / 1000);
+    case TCP_THIN_LINEAR_TIMEOUTS: return tp->thin_lto;
+    case TCP_THIN_DUPACK: return 0;
     default: return Err(ENOPROTOOPT);
   }
 }

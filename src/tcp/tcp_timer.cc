@@ -18,138 +18,15 @@ tcp_sock* owner(timer_list* t) {
 
 Instant nearest(const tcp_sock* tp) { return *std::ranges::min_element(tp->deadline); }
 
-void tcp_write_err(tcp_sock* tp) {
-  count(tp, Mib::TcpExtTCPAbortOnTimeout);
-  tcp_error(tp, tp->sk_err_soft ? tp->sk_err_soft : ETIMEDOUT);
-}
-
-// How long `boundary` retransmissions take with doubling from the smallest RTO: RFC 1122 section 4.2.3.5's R1 and R2 in
-// time.
-Duration model_timeout(const tcp_sock* tp, uint32_t boundary) {
-  const int64_t base = tcp_rto_min_us(tp), most = tcp_rto_max_us(tp);
-  int64_t sum = 0, rto = base;
-  for (uint32_t i = 0; i <= boundary; ++i) {
-    sum += std::min(rto, most);
-    rto = std::min(rto * 2, most);
-  }
-  return us(sum);
-}
-
-bool retransmits_timed_out(const tcp_sock* tp, uint32_t boundary, uint32_t user_timeout_ms) {
-  if (!tp->icsk_retransmits || tp->retrans_stamp == Instant{}) return false;
-  const Duration limit =
-      user_timeout_ms ? Duration(std::chrono::milliseconds(user_timeout_ms)) : model_timeout(tp, boundary);
-  return now_of(tp) - tp->retrans_stamp >= limit;
-}
-
-// An orphan holds memory nobody asks for: it is given up sooner. True: it is gone.
-bool out_of_resources(tcp_sock* tp) {
-  if (tp->tcp().orphans <= 65536) return false;
-  count(tp, Mib::TcpExtTCPAbortOnMemory);
-  tcp_send_active_reset(tp);
-  tcp_done(tp);
-  return true;
-}
-
-uint32_t orphan_retries(const tcp_sock* tp, bool alive) {
-  const int64_t set = net_of(tp).sysctl.tcp_orphan_retries;
-  if (tp->sk_err_soft && !alive) return 0;
-  return set == 0 && alive ? 8 : static_cast<uint32_t>(set);
-}
-
-// True: the connection was given up.
-bool write_timeout(tcp_sock* tp) {
-  const Sysctl& s = net_of(tp).sysctl;
-  bool expired;
-  if (in_state(tp, tcp_state::bit(tcp_state::SYN_SENT) | tcp_state::bit(tcp_state::SYN_RECV))) {
-    const auto retries = static_cast<uint32_t>(tp->icsk_syn_retries ? tp->icsk_syn_retries : s.tcp_syn_retries);
-    // The first few repeats are a second apart and do not count against the time the retries would take.
-    const uint32_t most =
-        tp->skc_state == tcp_state::SYN_SENT ? retries + static_cast<uint32_t>(s.tcp_syn_linear_timeouts) : retries;
-    expired = tp->icsk_retransmits >= most;
-  } else {
-    auto retry_until = static_cast<uint32_t>(s.tcp_retries2);
-    if (sock_flag(tp, SOCK_DEAD)) {
-      const bool alive = tp->icsk_rto_us < tcp_rto_max_us(tp);
-      retry_until = orphan_retries(tp, alive);
-      if (out_of_resources(tp)) return true;
-    }
-    expired = retransmits_timed_out(tp, retry_until, tp->icsk_user_timeout_ms);
-  }
-  if (expired) tcp_write_err(tp);
-  return expired;
-}
-
-void next_rto(tcp_sock* tp) {
-  const Sysctl& s = net_of(tp).sysctl;
-  const bool linear = tp->skc_state == tcp_state::SYN_SENT && tp->icsk_backoff == 0 &&
-                      tp->icsk_retransmits <= s.tcp_syn_linear_timeouts;
-  if (!linear) {
-    ++tp->icsk_backoff;
-    tp->icsk_rto_us = static_cast<uint32_t>(std::min<uint64_t>(uint64_t{tp->icsk_rto_us} << 1, tcp_rto_max_us(tp)));
-  }
-  tcp_reset_xmit_timer(tp, ICSK_TIME_RETRANS, us(tp->icsk_rto_us));
-}
-
-void count_timeout(tcp_sock* tp) {
-  if (tp->icsk_retransmits) return;
-  if (tp->icsk_ca_state == CaState::Recovery)
-    count(tp, tcp_is_sack(tp) ? Mib::TcpExtTCPSackRecoveryFail : Mib::TcpExtTCPRenoRecoveryFail);
-  else if (tp->icsk_ca_state == CaState::Loss)
-    count(tp, Mib::TcpExtTCPLossFailures);
-  else if (tp->icsk_ca_state == CaState::Disorder || tp->sacked_out)
-    count(tp, tcp_is_sack(tp) ? Mib::TcpExtTCPSackFailures : Mib::TcpExtTCPRenoFailures);
-}
-
-// The peer closed its window on data already sent: keep asking, do not count it as loss.
-void retransmit_into_zero_window(tcp_sock* tp) {
-  if (now_of(tp) - tp->rcv_tstamp > us(tcp_rto_max_us(tp))) return tcp_write_err(tp);
-  tcp_enter_loss(tp);
-  (void)tcp_retransmit_skb(tp, tp->tcp_rtx_queue.front(), 1);
-  next_rto(tp);
-}
-
-void tcp_retransmit_timer(tcp_sock* tp) {
-  PROBE(net_of(tp).trace);
-  if (!tp->packets_out || tp->tcp_rtx_queue.empty()) return;
-  const bool connecting = in_state(tp, tcp_state::bit(tcp_state::SYN_SENT) | tcp_state::bit(tcp_state::SYN_RECV));
-  if (!tp->snd_wnd && !sock_flag(tp, SOCK_DEAD) && !connecting) return retransmit_into_zero_window(tp);
-  count(tp, Mib::TcpExtTCPTimeouts);
-  if (write_timeout(tp)) return;
-  count_timeout(tp);
-  tcp_enter_loss(tp);
-  ++tp->icsk_retransmits;
-  if (!tcp_retransmit_skb(tp, tp->tcp_rtx_queue.front(), 1)) {
-    // It could not leave this host: try again soon, and do not blame the network.
-    return tcp_reset_xmit_timer(tp, ICSK_TIME_RETRANS, std::min(us(tp->icsk_rto_us), Duration(500ms)));
-  }
-  next_rto(tp);
-}
-
-void tcp_probe_timer(tcp_sock* tp) {
-  PROBE(net_of(tp).trace);
-  if (tp->packets_out || tp->sk_write_queue.empty()) {
-    tp->icsk_probes_out = 0;
-    return;
-  }
-  auto max_probes = static_cast<uint32_t>(net_of(tp).sysctl.tcp_retries2);
-  if (sock_flag(tp, SOCK_DEAD)) {
-    const bool alive = tcp_probe0_when_us(tp) < tcp_rto_max_us(tp);
-    max_probes = orphan_retries(tp, alive);
-    if (!alive && tp->icsk_backoff >= max_probes) return tcp_write_err(tp);
-    if (out_of_resources(tp)) return;
-  }
-  if (tp->icsk_probes_out >= max_probes) return tcp_write_err(tp);
-  tcp_send_probe0(tp);
-}
-
 void tcp_write_timer(tcp_sock* tp) {
-  const uint8_t what = tp->icsk_pending;
-  tp->icsk_pending = 0;
-  if (what == ICSK_TIME_RETRANS)
-    tcp_retransmit_timer(tp);
-  else if (what == ICSK_TIME_PROBE0)
-    tcp_probe_timer(tp);
+  switch (tp->icsk_pending) {
+    // These two leave what is pending in place: the time-out that follows counts from when the head was sent.
+    case ICSK_TIME_REO_TIMEOUT: return tcp_rack_reo_timeout(tp);
+    case ICSK_TIME_LOSS_PROBE: return tcp_send_loss_probe(tp);
+    case ICSK_TIME_RETRANS: tp->icsk_pending = 0; return tcp_retransmit_timer(tp);
+    case ICSK_TIME_PROBE0: tp->icsk_pending = 0; return tcp_probe_timer(tp);
+    default: return;
+  }
 }
 
 void tcp_delack_timer(tcp_sock* tp) {
@@ -187,8 +64,7 @@ void probe_keepalive(tcp_sock* tp) {
   if (!busy && idle >= again) {
     if (keepalive_gives_up(tp, idle)) {
       tcp_send_active_reset(tp);
-      count(tp, Mib::TcpExtTCPAbortOnTimeout);
-      return tcp_error(tp, tp->sk_err_soft ? tp->sk_err_soft : ETIMEDOUT);
+      return tcp_write_err(tp);
     }
     ++tp->icsk_probes_out;
     again = tcp_write_wakeup(tp, Mib::TcpExtTCPKeepAlive) ? keepalive_intvl_when(tp) : Duration(500ms);
@@ -244,13 +120,6 @@ void tcp_reset_timer(tcp_sock* tp, TcpTimer which, Instant when) {
 void tcp_reset_xmit_timer(tcp_sock* tp, uint8_t what, Duration in) {
   tp->icsk_pending = what;
   tcp_reset_timer(tp, TcpTimer::retransmit, now_of(tp) + std::min(in, us(tcp_rto_max_us(tp))));
-}
-
-// RFC 9293 section 3.8.6.1: probes back off like retransmissions.
-uint32_t tcp_probe0_when_us(const tcp_sock* tp) {
-  const uint64_t base = std::max(tp->icsk_rto_us, tcp_rto_min_us(tp));
-  const unsigned shift = std::min<unsigned>(tp->icsk_backoff, 16);
-  return static_cast<uint32_t>(std::min<uint64_t>(base << shift, tcp_rto_max_us(tp)));
 }
 
 Duration keepalive_time_when(const tcp_sock* tp) {
