@@ -59,11 +59,11 @@ enum class Rexmit : uint8_t { none, lost, new_data };
 
 // What the SACK blocks of one ACK did.
 struct tcp_sacktag_state {
-  Seq reord;                             // lowest segment that was overtaken
-  Instant first_sackt{}, last_sackt{};   // when the first and last newly SACKed segments were sent; zero: none
+  Seq reord;                            // lowest segment that was overtaken
+  Instant first_sackt{}, last_sackt{};  // when the first and last newly SACKed segments were sent; zero: none
   rate_sample* rate = nullptr;
   uint32_t flag = 0;
-  uint32_t sack_delivered = 0;           // segments reported, duplicates included
+  uint32_t sack_delivered = 0;  // segments reported, duplicates included
 };
 
 // What window and ACK rules want to know of a segment with data; its packet may be part of another by then.
@@ -153,11 +153,11 @@ inline uint32_t tcp_newly_delivered(tcp_sock* tp, uint32_t prior_delivered, uint
 }
 
 // tcp_rtx_queue.cc: the retransmit queue, in the order of sequence numbers and in that of sending
-void tcp_rtx_queue_add(tcp_sock*, Skb);             // sent for the first time
-Skb tcp_rtx_queue_unlink(tcp_sock*, sk_buff*);      // no hint points to it any more
+void tcp_rtx_queue_add(tcp_sock*, Skb);         // sent for the first time
+Skb tcp_rtx_queue_unlink(tcp_sock*, sk_buff*);  // no hint points to it any more
 void tcp_rtx_queue_purge(tcp_sock*);
-void tcp_tsorted_sent(tcp_sock*, sk_buff*);         // sent again: to the end
-void tcp_tsorted_del(tcp_sock*, sk_buff*);          // RACK has nothing more to find out about it
+void tcp_tsorted_sent(tcp_sock*, sk_buff*);  // sent again: to the end
+void tcp_tsorted_del(tcp_sock*, sk_buff*);   // RACK has nothing more to find out about it
 void tcp_tsorted_split(tcp_sock*, sk_buff* first, sk_buff* rest);
 
 // tcp_sack.cc, tcp_sack_shift.cc, tcp_dsack.cc
@@ -220,7 +220,7 @@ Rexmit tcp_process_loss(tcp_sock*, uint32_t flag, uint32_t num_dupack);
 
 // tcp_rack.cc, tcp_tlp.cc
 void tcp_rack_advance(tcp_sock*, uint8_t sacked, Seq end_seq, Instant sent);
-bool tcp_rack_mark_lost(tcp_sock*);     // true: a timer waits for what is undecided
+bool tcp_rack_mark_lost(tcp_sock*);  // true: a timer waits for what is undecided
 void tcp_rack_reo_timeout(tcp_sock*);
 void tcp_rack_update_reo_wnd(tcp_sock*, const rate_sample&);
 int64_t tcp_rack_skb_timeout(const tcp_sock*, const sk_buff*, uint32_t reo_wnd_us);  // <= 0: lost
@@ -359,9 +359,9 @@ uint32_t tcp_established_options_size(tcp_sock*);
 // tcp_retransmit.cc, tcp_fragment.cc
 Result<void> tcp_retransmit_skb(tcp_sock*, sk_buff*, uint32_t segs);
 Result<void> __tcp_retransmit_skb(tcp_sock*, sk_buff*, uint32_t segs);  // not counted as out (tail loss probe)
-void tcp_adjust_pcount(tcp_sock*, const sk_buff*, int decr);  // the segment counts for `decr` packets less
+void tcp_adjust_pcount(tcp_sock*, const sk_buff*, int decr);            // the segment counts for `decr` packets less
 bool tcp_skb_can_collapse(const sk_buff* to, const sk_buff* from);
-bool tcp_skb_shift(tcp_sock*, sk_buff* to, sk_buff* from);    // all data of `from` goes to the end of `to`
+bool tcp_skb_shift(tcp_sock*, sk_buff* to, sk_buff* from);  // all data of `from` goes to the end of `to`
 void tcp_xmit_retransmit_queue(tcp_sock*);
 void tcp_simple_retransmit(tcp_sock*);
 // Splits a queued segment at `len` bytes; the rest follows it in the same queue. Counts (packets_out, lost_out ...) are

@@ -47,9 +47,7 @@ bool tcp_out_of_resources(tcp_sock* tp, bool do_reset) {
   return true;
 }
 
-uint32_t tcp_probe0_base_us(const tcp_sock* tp) {
-  return std::max(tp->icsk_rto_us, TCP_RTO_MIN);
-}
+uint32_t tcp_probe0_base_us(const tcp_sock* tp) { return std::max(tp->icsk_rto_us, TCP_RTO_MIN); }
 
 uint32_t tcp_probe0_when_us(const tcp_sock* tp) {
   const unsigned shift = std::min<unsigned>(tp->icsk_backoff, 10);  // 200 ms to two minutes

@@ -48,7 +48,7 @@ bool recovery_step(tcp_sock* tp, Seq prior_snd_una, uint32_t num_dupack, uint32_
   if (tcp_try_undo_dsack(tp)) tcp_try_to_open(tp, flag);
   tcp_identify_packet_loss(tp, flag);
   if (tp->icsk_ca_state == CaState::Recovery) return true;
-  if (!tp->lost_out) return false;  // undone
+  if (!tp->lost_out) return false;          // undone
   tcp_enter_recovery(tp, flag & FLAG_ECE);  // undone, but something is lost for certain
   return true;
 }
@@ -206,7 +206,8 @@ void tcp_enter_loss(tcp_sock* tp) {
   tp->high_seq = tp->snd_nxt;
   tp->tlp_high_seq = {};
   tcp_ecn_queue_cwr(tp);
-  // RFC 5682 section 3.1 step 1, 3.2: not while another recovery is under way, but when the same segment times out again.
+  // RFC 5682 section 3.1 step 1, 3.2: not while another recovery is under way, but when the same segment times out
+  // again.
   tp->frto = sysctl.tcp_frto && (new_recovery || tp->icsk_retransmits);
 }
 

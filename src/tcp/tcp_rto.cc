@@ -146,8 +146,8 @@ Duration tcp_rto_delta(const tcp_sock* tp) {
   return us(tp->icsk_rto_us) - (head ? now_of(tp) - head->tstamp : Duration::zero());
 }
 
-// RFC 6298 section 5.3, and RFC 8985 section 7.2: after a probe or a wait for reordering the time that the head has been
-// out is taken off.
+// RFC 6298 section 5.3, and RFC 8985 section 7.2: after a probe or a wait for reordering the time that the head has
+// been out is taken off.
 void tcp_rearm_rto(tcp_sock* tp) {
   if (!tp->packets_out) {
     tp->icsk_pending = 0;

@@ -124,8 +124,7 @@ void walk_news(tcp_sock* tp, tcp_sack_block b, tcp_sacktag_state& st) {
 }
 
 void discard(tcp_sock* tp, bool is_dsack, const TcpSackBlock& b, Seq ack) {
-  if (is_dsack)
-    return count(tp, tp->undo_marker.v ? Mib::TcpExtTCPDSACKIgnoredOld : Mib::TcpExtTCPDSACKIgnoredNoUndo);
+  if (is_dsack) return count(tp, tp->undo_marker.v ? Mib::TcpExtTCPDSACKIgnoredOld : Mib::TcpExtTCPDSACKIgnoredNoUndo);
   if (ack != tp->snd_una && !after(b.end, tp->snd_una)) return;  // an ACK that was overtaken
   count(tp, Mib::TcpExtTCPSACKDiscard);
 }
@@ -144,9 +143,8 @@ Blocks usable_blocks(tcp_sock* tp, std::span<const TcpSackBlock> wire, bool foun
       if (is_dsack) dsack = true, dsack_start = b.start;
     }
   }
-  std::stable_sort(out.at, out.at + out.count, [](const tcp_sack_block& a, const tcp_sack_block& b) {
-    return before(a.start_seq, b.start_seq);
-  });
+  std::stable_sort(out.at, out.at + out.count,
+                   [](const tcp_sack_block& a, const tcp_sack_block& b) { return before(a.start_seq, b.start_seq); });
   for (uint32_t i = 0; dsack && i < out.count && out.dsack < 0; ++i)
     if (out.at[i].start_seq == dsack_start) out.dsack = static_cast<int>(i);
   return out;

@@ -137,10 +137,10 @@ struct tcp_sock : sock {
   uint8_t icsk_retransmits = 0, icsk_backoff = 0, icsk_probes_out = 0;
   uint8_t icsk_syn_retries = 0, keepalive_probes = 0;
   uint32_t icsk_rto_min_us = 0, icsk_rto_max_ms = 0;  // TCP_RTO_MIN_US, TCP_RTO_MAX_MS; 0: the sysctl
-  bool thin_lto = false;            // TCP_THIN_LINEAR_TIMEOUTS
-  Instant icsk_probes_tstamp{};     // first zero-window probe that is still unanswered by room
-  uint16_t keepalive_time = 0, keepalive_intvl = 0;  // seconds; 0: the sysctl
-  int32_t linger2 = 0;                               // FIN_WAIT2 seconds; 0: the sysctl, < 0: none
+  bool thin_lto = false;                              // TCP_THIN_LINEAR_TIMEOUTS
+  Instant icsk_probes_tstamp{};                       // first zero-window probe that is still unanswered by room
+  uint16_t keepalive_time = 0, keepalive_intvl = 0;   // seconds; 0: the sysctl
+  int32_t linger2 = 0;                                // FIN_WAIT2 seconds; 0: the sysctl, < 0: none
   uint32_t icsk_user_timeout_ms = 0;
   uint32_t tsoffset = 0;    // added to the millisecond clock in timestamps
   Seq rtt_seq, high_seq;    // end of the RTT sampling period; snd_nxt when recovery began
@@ -148,36 +148,36 @@ struct tcp_sock : sock {
 
   // --- loss
   struct {
-    Instant mstamp{};                // when the segment sent last, of those delivered, was sent
-    uint32_t rtt_us = 0;             // its round trip
-    Seq end_seq;                     // and its end, which decides between segments sent at one instant
-    uint32_t last_delivered = 0;     // delivered when reo_wnd was last widened
-    uint8_t reo_wnd_steps = 1;       // reordering window in quarters of the smallest RTT
-    uint8_t reo_wnd_persist = 0;     // recoveries until it falls back to one step
-    bool dsack_seen = false;         // since it was last widened
-    bool advanced = false;           // something was delivered that detection has not looked at
-  } rack;                            // RFC 8985
+    Instant mstamp{};             // when the segment sent last, of those delivered, was sent
+    uint32_t rtt_us = 0;          // its round trip
+    Seq end_seq;                  // and its end, which decides between segments sent at one instant
+    uint32_t last_delivered = 0;  // delivered when reo_wnd was last widened
+    uint8_t reo_wnd_steps = 1;    // reordering window in quarters of the smallest RTT
+    uint8_t reo_wnd_persist = 0;  // recoveries until it falls back to one step
+    bool dsack_seen = false;      // since it was last widened
+    bool advanced = false;        // something was delivered that detection has not looked at
+  } rack;                         // RFC 8985
   sk_buff *tsorted_head = nullptr, *tsorted_tail = nullptr;  // the retransmit queue in the order of sending
-  uint32_t reordering = 3;      // segments that may overtake a segment before it counts as lost
-  uint32_t reord_seen = 0;      // times reordering was observed
-  Seq undo_marker;              // snd_una when cwnd was reduced; 0: nothing to undo
-  int32_t undo_retrans = -1;    // retransmissions whose duplicates were not reported; 0: all proved needless
-  Seq tlp_high_seq;             // snd_nxt at the tail loss probe; 0: none is out
+  uint32_t reordering = 3;    // segments that may overtake a segment before it counts as lost
+  uint32_t reord_seen = 0;    // times reordering was observed
+  Seq undo_marker;            // snd_una when cwnd was reduced; 0: nothing to undo
+  int32_t undo_retrans = -1;  // retransmissions whose duplicates were not reported; 0: all proved needless
+  Seq tlp_high_seq;           // snd_nxt at the tail loss probe; 0: none is out
   uint32_t prior_ssthresh = 0, prior_cwnd = 0, prr_delivered = 0, prr_out = 0;
   uint32_t delivered = 0, snd_cwnd_used = 0, max_packets_out = 0;
   Seq cwnd_usage_seq;  // snd_nxt when max_packets_out and is_cwnd_limited were noted
   Instant snd_cwnd_stamp{};
   sk_buff* sack_hint = nullptr;  // where the last SACK block was applied in the retransmit queue
   sk_buff* retransmit_skb_hint = nullptr;
-  Seq highest_sack;                      // end of the highest SACKed segment while sacked_out
-  tcp_sack_block recv_sack_cache[4];     // blocks of the last ACK, in order, against walking them again
-  bool frto = false;                     // RFC 5682: is the time-out spurious? not decided yet
-  bool tlp_retrans = false;              // the probe was a retransmission
-  bool is_sack_reneg = false;            // recovering after the receiver took SACKs back
+  Seq highest_sack;                                  // end of the highest SACKed segment while sacked_out
+  tcp_sack_block recv_sack_cache[4];                 // blocks of the last ACK, in order, against walking them again
+  bool frto = false;                                 // RFC 5682: is the time-out spurious? not decided yet
+  bool tlp_retrans = false;                          // the probe was a retransmission
+  bool is_sack_reneg = false;                        // recovering after the receiver took SACKs back
   uint16_t total_rto = 0, total_rto_recoveries = 0;  // time-outs, and runs of them
-  uint32_t total_rto_time = 0;           // milliseconds spent in those runs
-  Instant rto_stamp{};                   // the current run's first time-out
-  sk_buff* out_of_order_root = nullptr;  // see tcp_ofo.h
+  uint32_t total_rto_time = 0;                       // milliseconds spent in those runs
+  Instant rto_stamp{};                               // the current run's first time-out
+  sk_buff* out_of_order_root = nullptr;              // see tcp_ofo.h
   sk_buff* ooo_last_skb = nullptr;
   uint32_t ooo_count = 0;
   tcp_sack_block selective_acks[4];
