@@ -138,6 +138,8 @@ class proto {
   virtual Result<sock*> accept(sock*) { return Err(EOPNOTSUPP); }
   virtual Result<size_t> sendmsg(sock*, const MsgSend&) = 0;
   virtual Result<size_t> recvmsg(sock*, MsgRecv&) = 0;
+  // recvmsg() for splice(2): an urgent byte is neither read nor skipped.
+  virtual Result<size_t> splice_read(sock* sk, MsgRecv& msg) { return recvmsg(sk, msg); }
   virtual Result<void> shutdown(sock*, uint8_t how) = 0;  // RCV_SHUTDOWN | SEND_SHUTDOWN
   virtual void close(sock*) = 0;                          // the sock may be gone afterwards
   virtual uint32_t poll(const sock*) const = 0;           // POLLIN | POLLOUT | ...

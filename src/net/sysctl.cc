@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cstddef>
+#include <type_traits>
 
 namespace glass {
 
@@ -10,15 +11,17 @@ namespace {
 struct Row {
   std::string_view name;
   size_t offset;
-  unsigned count;
+  unsigned count;  // 0: text
 };
 
 constexpr Row kRows[] = {
 #define SYSCTL(field, name, value) {name, offsetof(Sysctl, field), 1},
 #define SYSCTL3(field, name, low, value, high) {name, offsetof(Sysctl, field), 3},
+#define SYSCTL_TEXT(field, name, value) {name, offsetof(Sysctl, field), 0},
 #include "net/sysctls.inc"
 #undef SYSCTL
 #undef SYSCTL3
+#undef SYSCTL_TEXT
 };
 
 const Row* find(std::string_view name) {
@@ -29,24 +32,56 @@ const Row* find(std::string_view name) {
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n'; }
 
+template <class T, class S>
+T* field_of(S& s, const Row& row) {
+  using Byte = std::conditional_t<std::is_const_v<T>, const char, char>;
+  return reinterpret_cast<T*>(reinterpret_cast<Byte*>(&s) + row.offset);
+}
+
+// A number as the kernel reads it: decimal, 0x hexadecimal, 0 octal. The place behind it; null: there is none.
+const char* parse_number(const char* p, const char* end, int64_t& out) {
+  const bool negative = p < end && *p == '-';
+  if (negative) ++p;
+  int base = 10;
+  if (end - p > 2 && p[0] == '0' && (p[1] == 'x' || p[1] == 'X')) {
+    base = 16;
+    p += 2;
+  } else if (end - p > 1 && p[0] == '0' && !is_blank(p[1])) {
+    base = 8;
+    ++p;
+  }
+  const auto [next, error] = std::from_chars(p, end, out, base);
+  if (negative) out = -out;
+  return error == std::errc() ? next : nullptr;
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
 }  // namespace
 
 Result<void> set_sysctl(Sysctl& s, std::string_view name, std::string_view value) {
   const Row* row = find(name);
   if (!row) return Err(ENOENT);
+  if (!row->count) {
+    *field_of<std::string>(s, *row) = trimmed(value);
+    return {};
+  }
   std::array<int64_t, 3> parsed{};
   const char* p = value.data();
   const char* const end = p + value.size();
   for (unsigned i = 0; i < row->count; ++i) {
     while (p < end && is_blank(*p)) ++p;
-    const auto [next, error] = std::from_chars(p, end, parsed[i]);
-    if (error != std::errc()) return Err(EINVAL);
-    p = next;
+    p = parse_number(p, end, parsed[i]);
+    if (!p) return Err(EINVAL);
     if (p < end && !is_blank(*p)) return Err(EINVAL);
   }
   while (p < end && is_blank(*p)) ++p;
   if (p != end) return Err(EINVAL);
-  auto* field = reinterpret_cast<int64_t*>(reinterpret_cast<char*>(&s) + row->offset);
+  auto* field = field_of<int64_t>(s, *row);
   for (unsigned i = 0; i < row->count; ++i) field[i] = parsed[i];
   return {};
 }
@@ -54,7 +89,8 @@ Result<void> set_sysctl(Sysctl& s, std::string_view name, std::string_view value
 Result<std::string> get_sysctl(const Sysctl& s, std::string_view name) {
   const Row* row = find(name);
   if (!row) return Err(ENOENT);
-  const auto* field = reinterpret_cast<const int64_t*>(reinterpret_cast<const char*>(&s) + row->offset);
+  if (!row->count) return *field_of<const std::string>(s, *row);
+  const auto* field = field_of<const int64_t>(s, *row);
   std::string out;
   for (unsigned i = 0; i < row->count; ++i) out += (i ? "\t" : "") + std::to_string(field[i]);
   return out;

@@ -31,6 +31,23 @@ TEST(Sysctl, SetsThreeValues) {
   EXPECT_EQ(s.tcp_wmem, (std::array<int64_t, 3>{1, 2, 3}));
 }
 
+TEST(Sysctl, UnderstandsTheBasesTheKernelDoes) {
+  Sysctl s;
+  EXPECT_TRUE(set_sysctl(s, "net.ipv4.tcp_fastopen", "0x70403"));
+  EXPECT_EQ(s.tcp_fastopen, 0x70403);
+  EXPECT_TRUE(set_sysctl(s, "net.ipv4.tcp_fastopen", "010"));
+  EXPECT_EQ(s.tcp_fastopen, 8);
+  EXPECT_TRUE(set_sysctl(s, "net.ipv4.tcp_fastopen", "-1"));
+  EXPECT_EQ(s.tcp_fastopen, -1);
+}
+
+TEST(Sysctl, KeepsText) {
+  Sysctl s;
+  EXPECT_EQ(get_sysctl(s, "net.ipv4.tcp_congestion_control"), "cubic");
+  EXPECT_TRUE(set_sysctl(s, "net.ipv4.tcp_congestion_control", " reno\n"));
+  EXPECT_EQ(s.tcp_congestion_control, "reno");
+}
+
 TEST(Sysctl, RefusesUnknownNames) {
   Sysctl s;
   EXPECT_EQ(set_sysctl(s, "net.ipv4.tcp_sac", "1").error(), ENOENT);
@@ -39,7 +56,7 @@ TEST(Sysctl, RefusesUnknownNames) {
 }
 
 TEST(Sysctl, RefusesWhatIsNoNumberAndChangesNothing) {
-  for (const char* bad : {"", " ", "x", "1x", "1 2", "0x10", "99999999999999999999", "1.5"}) {
+  for (const char* bad : {"", " ", "x", "1x", "1 2", "0x", "0x1g", "08", "99999999999999999999", "1.5"}) {
     Sysctl s;
     const Result<void> r = set_sysctl(s, "net.ipv4.tcp_sack", bad);
     ASSERT_FALSE(r) << bad;

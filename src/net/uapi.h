@@ -1,6 +1,7 @@
 // The constants of the socket interface (AF_INET, SOL_SOCKET, MSG_PEEK, TCP_NODELAY, POLLIN ...) as programs know them.
 // They come from the C library's headers; nothing declared there is called from here.
 #pragma once
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>

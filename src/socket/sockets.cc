@@ -124,6 +124,20 @@ Result<size_t> Sockets::sys_recvmsg(int fd, MsgRecv& msg) {
   return s ? __sys_recvfrom(net_, (*s)->sk, msg) : Err(s.error());
 }
 
+Result<size_t> Sockets::sys_splice_read(int fd, std::span<uint8_t> buffer) {
+  ContextScope context(net_.trace, Context::syscall);
+  Result<socket*> s = sockfd_lookup(fd);
+  if (!s) return Err(s.error());
+  MsgRecv msg{{&buffer, 1}, 0, nullptr};
+  return (*s)->sk->sk_prot->splice_read((*s)->sk, msg);
+}
+
+Result<void> Sockets::sys_disconnect(int fd) {
+  ContextScope context(net_.trace, Context::syscall);
+  Result<socket*> s = sockfd_lookup(fd);
+  return s ? (*s)->sk->sk_prot->disconnect((*s)->sk) : Err(s.error());
+}
+
 Result<void> Sockets::sys_shutdown(int fd, int how) {
   ContextScope context(net_.trace, Context::syscall);
   Result<socket*> s = sockfd_lookup(fd);
