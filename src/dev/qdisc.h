@@ -30,6 +30,9 @@ class Qdisc {
 // altogether (Linux: txqueuelen, 1000). Overflow: QDISC_OVERLIMIT.
 std::unique_ptr<Qdisc> make_pfifo_fast(net&, uint32_t limit = 1000);
 
+// pfifo: one FIFO of at most `limit` packets. Overflow: QDISC_OVERLIMIT.
+std::unique_ptr<Qdisc> make_pfifo(uint32_t limit = 1000);
+
 // What netem does to packets; rates in bits per second, probabilities 0 to 1. Units and defaults as in tc-netem(8).
 struct NetemConfig {
   Duration delay{}, jitter{};
@@ -52,7 +55,7 @@ std::expected<NetemConfig, std::string> parse_netem(std::string_view words);
 // The way back: words that parse_netem() turns into an equal configuration.
 std::string format_netem(const NetemConfig&);
 
-// "pfifo_fast", "noqueue" (null) or "netem ...".
+// "pfifo_fast", "pfifo [limit N]", "noqueue" (null) or "netem ...".
 std::expected<std::unique_ptr<Qdisc>, std::string> make_qdisc(net&, std::string_view words, uint64_t seed);
 
 }  // namespace glass

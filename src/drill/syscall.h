@@ -5,7 +5,8 @@
 //   ...                                                        // run_until() until finished_call()
 //   if (auto wrong = (*call)->check(result)) say(*wrong);
 //
-// The call owns its buffers from making to check. Labels of the script ("= 3") are bound to live descriptors in check().
+// The call owns its buffers from making to check. Labels of the script ("= 3") are bound to live descriptors in
+// check().
 #pragma once
 #include <expected>
 #include <map>
@@ -32,8 +33,8 @@ class Descriptors {
 };
 
 struct CallContext {
-  Addresses addresses{};         // what bind() and connect() get for `...`
-  int64_t tolerance_us = 4000;   // of timestamps in control messages, which count from the script's beginning
+  Addresses addresses{};        // what bind() and connect() get for `...`
+  int64_t tolerance_us = 4000;  // of timestamps in control messages, which count from the script's beginning
   double tolerance_percent = 12.5;
 };
 

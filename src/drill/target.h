@@ -75,13 +75,16 @@ class Target {
   virtual std::string name() const = 0;  // "glasstack", "linux 6.18.5"
   virtual bool virtual_time() const = 0;
   virtual int64_t now_us() = 0;
+  // The target's wall clock when the script began, in nanoseconds: what time stamps in control messages count from.
+  virtual int64_t epoch_ns() const = 0;
 
   // Lets time pass up to `until_us`, no further than the first thing that happens: a packet leaves, or the call under
   // way returns. With an empty script to serve (nothing left to happen) a virtual clock jumps.
   virtual void run_until(int64_t until_us) = 0;
 
   // Starts a system call on the target's own thread of the application. It is over at once unless it blocks; then
-  // run_until() goes on with it. One call at a time.
+  // run_until() goes on with it. One call at a time. `call` makes exactly one system call and returns its result; where
+  // it blocks, it may be made again with the same arguments.
   virtual void start_call(std::function<int64_t(Syscalls&)> call) = 0;
   struct Finished {
     int64_t result;   // or -errno

@@ -22,8 +22,8 @@ struct Sysctl {
 #undef SYSCTL_TEXT
 };
 
-// `value` is one integer, or three for the *_mem ones, separated by blanks; "0x" and a leading 0 are understood. ENOENT:
-// no such name; EINVAL: not a number.
+// `value` is one integer, or three for the *_mem ones, separated by blanks; "0x" and a leading 0 are understood.
+// ENOENT: no such name; EINVAL: not a number.
 Result<void> set_sysctl(Sysctl&, std::string_view name, std::string_view value);
 Result<std::string> get_sysctl(const Sysctl&, std::string_view name);
 std::vector<std::string> sysctl_names();

@@ -29,8 +29,8 @@ class File {
   virtual Result<size_t> write(std::span<const uint8_t>) { return Err(EINVAL); }
   wait_queue_head& wait() { return wait_; }
 
-  bool nonblocking = false;                // O_NONBLOCK
-  Duration rcvtimeo{}, sndtimeo{};         // SO_RCVTIMEO, SO_SNDTIMEO; zero: for ever
+  bool nonblocking = false;                 // O_NONBLOCK
+  Duration rcvtimeo{}, sndtimeo{};          // SO_RCVTIMEO, SO_SNDTIMEO; zero: for ever
   std::vector<eventpoll*> eventpolls = {};  // the sets that watch this file
 
  private:

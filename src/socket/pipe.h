@@ -21,9 +21,9 @@ class PipeReader final : public File {
   explicit PipeReader(std::shared_ptr<pipe_inode_info> p) : pipe_(std::move(p)) { pipe_->reader_wait = &wait(); }
   ~PipeReader() override;
   uint32_t poll() override;
-  Result<size_t> read(std::span<uint8_t>) override;            // EAGAIN; 0: the writer is gone
-  Result<size_t> peek(std::span<uint8_t>) const;               // the same, and the bytes stay
-  void consume(size_t n);                                      // n <= what is in it
+  Result<size_t> read(std::span<uint8_t>) override;  // EAGAIN; 0: the writer is gone
+  Result<size_t> peek(std::span<uint8_t>) const;     // the same, and the bytes stay
+  void consume(size_t n);                            // n <= what is in it
 
  private:
   std::shared_ptr<pipe_inode_info> pipe_;

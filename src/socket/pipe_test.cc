@@ -10,7 +10,8 @@ namespace {
 std::string read_from(PipeReader& r, size_t n) {
   std::vector<uint8_t> to(n);
   const Result<size_t> got = r.read(to);
-  return got ? std::string(to.begin(), to.begin() + static_cast<ptrdiff_t>(*got)) : "error " + std::to_string(got.error());
+  return got ? std::string(to.begin(), to.begin() + static_cast<ptrdiff_t>(*got))
+             : "error " + std::to_string(got.error());
 }
 
 TEST(Pipe, CarriesBytesInOrderAndKnowsItsEnds) {

@@ -37,7 +37,7 @@ class Sockets {
   Result<size_t> sys_recvfrom(int fd, std::span<uint8_t> buffer, int flags = 0, SocketAddress* from = nullptr);
   Result<size_t> sys_recvmsg(int fd, MsgRecv&);
   Result<size_t> sys_splice_read(int fd, std::span<uint8_t> buffer);
-  Result<void> sys_disconnect(int fd);                 // connect() to AF_UNSPEC
+  Result<void> sys_disconnect(int fd);         // connect() to AF_UNSPEC
   Result<void> sys_shutdown(int fd, int how);  // SHUT_RD, SHUT_WR, SHUT_RDWR
   Result<void> sys_close(int fd);
   Result<void> sys_setsockopt(int fd, int level, int name, std::span<const uint8_t> value);
