@@ -46,7 +46,7 @@ Result<sock*> Tcp::create(uint8_t family) {
   tp->skc_rcv_saddr = IpAddress::v4(0);
   tp->sk_rcvbuf = static_cast<int32_t>(net_.sysctl.tcp_rmem[1]);
   tp->sk_sndbuf = static_cast<int32_t>(net_.sysctl.tcp_wmem[1]);
-  tp->icsk_ca_ops = &tcp_default_congestion_control(net_);
+  tcp_assign_congestion_control(tp);
   tp->reordering = static_cast<uint32_t>(net_.sysctl.tcp_reordering);
   tp->mdev_us = TCP_TIMEOUT_INIT_US;
   tcp_init_timers(tp);

@@ -49,6 +49,12 @@ bool may_raise_cwnd(const tcp_sock* tp, uint32_t flag) {
 }
 
 // PRR while recovering, the algorithm otherwise, or all the time if it wants to.
+void tcp_in_ack_event(tcp_sock* tp, uint32_t flag) {
+  uint32_t ca_flags = flag & FLAG_WIN_UPDATE ? CA_ACK_WIN_UPDATE : 0;
+  if (flag & FLAG_SLOWPATH) ca_flags |= CA_ACK_SLOWPATH | (flag & FLAG_ECE ? CA_ACK_ECE : 0);
+  tcp_ca_in_ack_event(tp, ca_flags);
+}
+
 void tcp_cong_control(tcp_sock* tp, uint32_t acked_sacked, uint32_t flag, const rate_sample& rs) {
   if (tp->icsk_ca_ops->cong_control) return tcp_ca_cong_control(tp, rs);
   if (tcp_in_cwnd_reduction(tp))
@@ -97,6 +103,7 @@ Verdict old_ack(tcp_sock* tp, const Skb& skb, uint32_t flag, tcp_sacktag_state& 
 // Nothing was outstanding: the ACK is about the window, or reports a duplicate.
 void ack_without_queue(tcp_sock* tp, Seq ack, Seq prior_snd_una, uint32_t flag) {
   const uint32_t delivered = tp->delivered;
+  tcp_in_ack_event(tp, flag);
   if (flag & FLAG_DSACKING_ACK) {
     (void)tcp_fastretrans_alert(tp, prior_snd_una, 0, flag);
     tcp_newly_delivered(tp, delivered, flag);
@@ -112,6 +119,7 @@ void ack_of_queue(tcp_sock* tp, Seq ack, Seq prior_snd_una, uint32_t flag, uint3
   const uint32_t prior_lost = tp->lost;
   rate_sample& rs = *st.rate;
   tcp_rack_update_reo_wnd(tp, rs);
+  tcp_in_ack_event(tp, flag);
   if (tp->tlp_high_seq.v) tcp_process_tlp_ack(tp, ack, flag);
   Rexmit rexmit = Rexmit::none;
   if (ack_is_dubious(tp, flag)) {

@@ -102,6 +102,11 @@ void tcp_send_ack(tcp_sock* tp) {
   (void)__tcp_transmit_skb(tp, tp->snd_nxt, TCPHDR_ACK);
 }
 
+void __tcp_send_ack(tcp_sock* tp, Seq rcv_nxt) {
+  if (tp->skc_state == tcp_state::CLOSE) return;
+  (void)__tcp_transmit_skb(tp, tp->snd_nxt, TCPHDR_ACK, rcv_nxt);
+}
+
 void tcp_send_dupack(tcp_sock* tp, const sk_buff& skb) {
   const TcpCb& cb = TCP_SKB_CB(&skb);
   if (cb.end_seq != cb.seq && before(cb.seq, tp->rcv_nxt)) {

@@ -9,18 +9,7 @@ namespace glass {
 
 namespace {
 
-constexpr const tcp_congestion_ops* kAlgorithms[] = {&tcp_reno};
-
-// Private state is made when it is first needed: an idle connection has none.
-void* ca_priv(tcp_sock* tp) {
-  const tcp_congestion_ops* ops = tp->icsk_ca_ops;
-  if (!ops->priv_size) return nullptr;
-  if (!tp->icsk_ca_priv) [[unlikely]] {
-    tp->icsk_ca_priv = tp->tcp().ca_priv_slab().alloc();
-    std::memset(tp->icsk_ca_priv, 0, ICSK_CA_PRIV_SIZE);
-  }
-  return tp->icsk_ca_priv;
-}
+constexpr const tcp_congestion_ops* kAlgorithms[] = {&tcp_cubic, &tcp_reno, &tcp_dctcp, &tcp_bbr};
 
 // A view of the connection for one call; what the algorithm changed is carried back when it ends.
 class Call {
@@ -31,7 +20,7 @@ class Call {
     view.snd_ssthresh = tp->snd_ssthresh;
     view.app_limited = tp->app_limited;
     view.sk_pacing_rate = tp->sk_pacing_rate;
-    view.priv = ca_priv(tp);
+    view.priv = tp->icsk_ca_priv;
     view.prior_cwnd = tp->prior_cwnd;
     view.packets_in_flight = tcp_packets_in_flight(tp);
     view.delivered = tp->delivered;
@@ -56,6 +45,8 @@ class Call {
     view.pacing_needed = tp->sk_pacing_needed;
     view.rng = &net_of(tp).rng;
     view.trace = &net_of(tp).trace;
+    if (!view.priv && tp->icsk_ca_ops->priv_size) [[unlikely]]
+      make_priv();
   }
   ~Call() {
     tp_->snd_cwnd = view.snd_cwnd;
@@ -71,8 +62,23 @@ class Call {
   CongestionView view;
 
  private:
+  // Private state is made when it is first needed: a connection that never had data has none.
+  void make_priv() {
+    view.priv = tp_->icsk_ca_priv = tp_->tcp().ca_priv_slab().alloc();
+    std::memset(view.priv, 0, ICSK_CA_PRIV_SIZE);
+    if (tp_->icsk_ca_ops->init) tp_->icsk_ca_ops->init(view);
+  }
+
   tcp_sock* tp_;
 };
+
+// An algorithm that cannot work here, DCTCP without ECN, names the one to take its place.
+void take_over(tcp_sock* tp, const tcp_congestion_ops* ops) {
+  tcp_cleanup_congestion_control(tp);
+  tp->icsk_ca_ops = ops;
+  tp->icsk_ca_initialized = true;
+  tcp_ecn_assign(tp);
+}
 
 }  // namespace
 
@@ -82,21 +88,43 @@ const tcp_congestion_ops* tcp_ca_find(std::string_view name) {
   return nullptr;
 }
 
-const tcp_congestion_ops& tcp_default_congestion_control(const net&) { return *kAlgorithms[0]; }
+void tcp_assign_congestion_control(tcp_sock* tp) {
+  tp->icsk_ca_ops = kAlgorithms[0];
+  tcp_ecn_assign(tp);
+}
 
 void tcp_init_congestion_control(tcp_sock* tp) {
   tp->prior_ssthresh = 0;
-  if (tp->icsk_ca_ops->init) {
-    Call call(tp);
-    tp->icsk_ca_ops->init(call);
-  }
   tp->icsk_ca_initialized = true;
+  tcp_ecn_assign(tp);
+  if (!tp->icsk_ca_ops->init_early) return;
+  const tcp_congestion_ops* instead = Call(tp).view.instead;
+  if (instead) take_over(tp, instead);
 }
 
 void tcp_cleanup_congestion_control(tcp_sock* tp) {
   if (tp->icsk_ca_priv) tp->tcp().ca_priv_slab().free(tp->icsk_ca_priv);
   tp->icsk_ca_priv = nullptr;
   tp->icsk_ca_initialized = false;
+}
+
+Result<void> tcp_set_congestion_control(tcp_sock* tp, std::string_view name) {
+  const tcp_congestion_ops* ops = tcp_ca_find(name);
+  if (!ops) return Err(ENOENT);
+  tp->icsk_ca_setsockopt = true;
+  if (ops == tp->icsk_ca_ops) return {};
+  tcp_cleanup_congestion_control(tp);
+  tp->icsk_ca_ops = ops;
+  tcp_ecn_assign(tp);
+  if (!in_state(tp, tcp_state::bit(tcp_state::CLOSE) | tcp_state::bit(tcp_state::LISTEN)))
+    tcp_init_congestion_control(tp);
+  return {};
+}
+
+size_t tcp_get_cc_info(tcp_sock* tp, tcp_cc_info& info) {
+  if (!tp->icsk_ca_ops->get_info) return 0;
+  Call call(tp);
+  return tp->icsk_ca_ops->get_info(call, info);
 }
 
 uint32_t tcp_ca_ssthresh(tcp_sock* tp) {
@@ -119,8 +147,13 @@ void tcp_set_ca_state(tcp_sock* tp, CaState state) {
 
 void tcp_ca_event(tcp_sock* tp, CaEvent event) {
   if (!tp->icsk_ca_ops->cwnd_event) return;
-  Call call(tp);
-  tp->icsk_ca_ops->cwnd_event(call, event);
+  EceUpdate ece;
+  {
+    Call call(tp);
+    tp->icsk_ca_ops->cwnd_event(call, event);
+    ece = call.view.ece;
+  }
+  if (ece.valid) tcp_ecn_update_ece(tp, ece);
 }
 
 void tcp_ca_in_ack_event(tcp_sock* tp, uint32_t flags) {

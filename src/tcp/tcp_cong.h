@@ -21,6 +21,7 @@ namespace glass {
 class Rng;
 class Trace;
 struct net;
+struct tcp_congestion_ops;
 struct tcp_sock;
 union tcp_cc_info;
 
@@ -44,9 +45,9 @@ struct ack_sample {
 
 // What a receiver that reports marks exactly wants to have acknowledged (RFC 8257 section 3.2).
 struct EceUpdate {
-  bool changed;         // marked data follows unmarked, or the other way round
-  bool before, after;   // ECE before and after the change
-  Seq prior_rcv_nxt{};  // where the change is
+  bool valid = false;
+  bool before = false, after = false;  // does marked data want ECE: up to prior_rcv_nxt, and from there on
+  Seq prior_rcv_nxt{};
 };
 
 // What an algorithm may know and change.
@@ -57,6 +58,7 @@ struct CongestionView {
   uint64_t sk_pacing_rate = 0;  // ~0: none
   bool pacing_needed = false;   // the algorithm relies on it
   EceUpdate ece{};
+  const tcp_congestion_ops* instead = nullptr;  // from init(): the algorithm that takes over
   // --- read only
   void* priv = nullptr;
   uint32_t prior_cwnd = 0, packets_in_flight = 0;
@@ -78,7 +80,7 @@ struct CongestionView {
 };
 
 inline constexpr uint8_t TCP_CONG_NON_RESTRICTED = 1, TCP_CONG_NEEDS_ECN = 2;
-inline constexpr size_t ICSK_CA_PRIV_SIZE = 128;
+inline constexpr size_t ICSK_CA_PRIV_SIZE = 128, TCP_CA_NAME_MAX = 16;
 
 // Null: the algorithm has nothing to say there. Reno's growth is cong_avoid; an algorithm with cong_control sets window
 // and pacing rate on its own, also while recovering.
@@ -86,6 +88,7 @@ struct tcp_congestion_ops {
   std::string_view name;
   uint8_t flags = 0;
   uint8_t priv_size = 0;
+  bool init_early = false;  // when the connection is established, not when it first has data
   void (*init)(CongestionView&) = nullptr;
   uint32_t (*ssthresh)(CongestionView&) = nullptr;  // the new threshold when a loss is found
   void (*cong_avoid)(CongestionView&, uint32_t acked) = nullptr;
@@ -100,7 +103,7 @@ struct tcp_congestion_ops {
   size_t (*get_info)(CongestionView&, tcp_cc_info&) = nullptr;  // TCP_CC_INFO: bytes filled
 };
 
-extern const tcp_congestion_ops tcp_reno;
+extern const tcp_congestion_ops tcp_reno, tcp_cubic, tcp_dctcp, tcp_dctcp_reno, tcp_bbr;
 
 // Shared by the loss-based algorithms (RFC 5681 section 3.1, RFC 3465): returns what slow start did not use of `acked`.
 uint32_t tcp_slow_start(CongestionView&, uint32_t acked);
@@ -111,7 +114,7 @@ uint32_t tcp_reno_undo_cwnd(CongestionView&);
 
 // --- for the connection
 const tcp_congestion_ops* tcp_ca_find(std::string_view name);  // null: not known
-const tcp_congestion_ops& tcp_default_congestion_control(const net&);
+void tcp_assign_congestion_control(tcp_sock*);                 // the default
 Result<void> tcp_set_congestion_control(tcp_sock*, std::string_view name);
 void tcp_init_congestion_control(tcp_sock*);     // the connection is established
 void tcp_cleanup_congestion_control(tcp_sock*);  // private state is given back

@@ -103,6 +103,22 @@ void tcp_data_ecn_check(tcp_sock* tp, uint8_t ip_dsfield) {
   set(tp->ecn_flags, TCP_ECN_SEEN);
 }
 
+// A change between marked and unmarked data: what came before it is acknowledged as it was, what follows at once
+// (RFC 8257 section 3.2).
+void tcp_ecn_update_ece(tcp_sock* tp, const EceUpdate& ece) {
+  const auto demand = [tp](bool on) {
+    on ? set(tp->ecn_flags, TCP_ECN_DEMAND_CWR) : clear(tp->ecn_flags, TCP_ECN_DEMAND_CWR);
+  };
+  if (ece.before != ece.after) {
+    if (tp->icsk_ack.pending & ICSK_ACK_TIMER) {
+      demand(ece.before);
+      __tcp_send_ack(tp, ece.prior_rcv_nxt);
+    }
+    tp->icsk_ack.pending |= ICSK_ACK_NOW;
+  }
+  demand(ece.after);
+}
+
 // The sender has reduced its window. Accepted on bare ACKs too, which RFC 3168 does not foresee but others send.
 void tcp_ecn_accept_cwr(tcp_sock* tp, const Skb& skb) {
   if (!tcp_hdr(*skb).cwr()) return;

@@ -67,6 +67,7 @@ struct tcp_sacktag_state {
 };
 
 // What window and ACK rules want to know of a segment with data; its packet may be part of another by then.
+struct EceUpdate;
 struct RcvSegment {
   uint32_t len, truesize, gso_size;
   uint16_t tcp_flags;
@@ -260,6 +261,7 @@ void tcp_ecn_assign(tcp_sock*);  // the algorithm changed: it may want every pac
 uint16_t tcp_ecn_send(tcp_sock*, Seq seq, uint32_t len);
 void tcp_data_ecn_check(tcp_sock*, uint8_t ip_dsfield);  // data came
 void tcp_ecn_accept_cwr(tcp_sock*, const Skb&);
+void tcp_ecn_update_ece(tcp_sock*, const EceUpdate&);  // an algorithm says which data ECE is about
 inline bool tcp_ecn_rcv_ecn_echo(const tcp_sock* tp, const tcphdr& th) {
   return th.ece() && !th.syn() && (tp->ecn_flags & TCP_ECN_OK);
 }
@@ -314,6 +316,7 @@ void tcp_event_data_recv(tcp_sock*, const RcvSegment&);
 void tcp_ack_snd_check(tcp_sock*);
 void __tcp_ack_snd_check(tcp_sock*, bool ofo_possible);
 void tcp_send_ack(tcp_sock*);
+void __tcp_send_ack(tcp_sock*, Seq rcv_nxt);  // of less than what was received
 void tcp_send_dupack(tcp_sock*, const sk_buff&);
 void tcp_send_challenge_ack(tcp_sock*);
 void tcp_send_delayed_ack(tcp_sock*);
@@ -352,6 +355,7 @@ bool tcp_xmit_probe_skb(tcp_sock*, bool urgent, Mib);
 // tcp_transmit.cc
 Result<void> __tcp_transmit_skb(tcp_sock*,
                                 sk_buff&);  // a segment of the queues: a packet that shares its data is sent
+Result<void> __tcp_transmit_skb(tcp_sock*, Seq seq, uint16_t flags, Seq ack);  // the same with another ACK number
 Result<void> __tcp_transmit_skb(tcp_sock*, Seq seq,
                                 uint16_t flags);  // a segment without data that is not kept: ACK, RST, probe
 uint32_t tcp_established_options_size(tcp_sock*);

@@ -131,7 +131,9 @@ void child_from_listener(tcp_sock* c, const tcp_sock* l) {
   c->keepalive_intvl = l->keepalive_intvl;
   c->keepalive_probes = l->keepalive_probes;
   c->icsk_user_timeout_ms = l->icsk_user_timeout_ms;
-  c->icsk_ca_ops = l->icsk_ca_ops;
+  c->icsk_ca_setsockopt = l->icsk_ca_setsockopt;
+  if (l->icsk_ca_setsockopt) c->icsk_ca_ops = l->icsk_ca_ops;
+  tcp_ecn_assign(c);
   c->rx_opt.user_mss = l->rx_opt.user_mss;
 }
 

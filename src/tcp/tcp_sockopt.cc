@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "net/sock_opt.h"
+#include "tcp/tcp_cc_info.h"
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_internal.h"
 
@@ -110,12 +111,10 @@ Result<void> set_tcp_option(tcp_sock* tp, int name, int value) {
 }
 
 Result<void> set_congestion(tcp_sock* tp, std::span<const uint8_t> value) {
-  std::string_view name(reinterpret_cast<const char*>(value.data()), value.size());
+  if (value.empty()) return Err(EINVAL);
+  std::string_view name(reinterpret_cast<const char*>(value.data()), std::min(value.size(), TCP_CA_NAME_MAX - 1));
   name = name.substr(0, name.find('\0'));
-  const tcp_congestion_ops* ops = tcp_ca_find(name);
-  if (!ops) return Err(ENOENT);
-  tp->icsk_ca_ops = ops;
-  return {};
+  return tcp_set_congestion_control(tp, name);
 }
 
 Result<int> get_tcp_option(const tcp_sock* tp, int name) {
@@ -185,7 +184,16 @@ Result<size_t> Tcp::getsockopt(sock* sk, int level, int name, std::span<uint8_t>
     tcp_fill_info(tp, info);
     return put_bytes(value, &info, sizeof info);
   }
-  if (name == TCP_CONGESTION) return put_bytes(value, tp->icsk_ca_ops->name.data(), tp->icsk_ca_ops->name.size() + 1);
+  if (name == TCP_CONGESTION) {
+    char ca[TCP_CA_NAME_MAX]{};
+    tp->icsk_ca_ops->name.copy(ca, sizeof ca - 1);
+    return put_bytes(value, ca, sizeof ca);
+  }
+  if (name == TCP_CC_INFO) {
+    tcp_cc_info info{};
+    const size_t size = tcp_get_cc_info(tp, info);
+    return put_bytes(value, &info, size);
+  }
   Result<int> number = get_tcp_option(tp, name);
   if (!number) return Err(number.error());
   return sockopt_put_int(value, *number);

@@ -82,14 +82,14 @@ uint16_t window_field(tcp_sock* tp, uint16_t flags) {
   return tcp_select_window(tp);
 }
 
-void push_header(tcp_sock* tp, const Skb& skb, Seq seq, uint16_t flags, const OutOptions& o) {
+void push_header(tcp_sock* tp, const Skb& skb, Seq seq, Seq ack, uint16_t flags, const OutOptions& o) {
   const uint32_t size = static_cast<uint32_t>(sizeof(tcphdr)) + o.size;
   auto* th = reinterpret_cast<tcphdr*>(skb_push(skb, size));
   skb_reset_transport_header(skb);
   th->source = htons(tp->skc_num);
   th->dest = htons(tp->skc_dport);
   th->seq = htonl(seq.v);
-  th->ack_seq = htonl(flags & TCPHDR_ACK ? tp->rcv_nxt.v : 0);
+  th->ack_seq = htonl(flags & TCPHDR_ACK ? ack.v : 0);
   th->doff_res = static_cast<uint8_t>(size / 4 << 4);
   th->set_all_flags(flags);
   th->window = htons(window_field(tp, flags));
@@ -102,8 +102,7 @@ void push_header(tcp_sock* tp, const Skb& skb, Seq seq, uint16_t flags, const Ou
   skb->csum_offset = offsetof(tcphdr, check);
 }
 
-Result<void> send(tcp_sock* tp, Skb skb, uint16_t flags, uint32_t pcount) {
-  if (flags & TCPHDR_ACK) tcp_event_ack_sent(tp);
+Result<void> send(tcp_sock* tp, Skb skb, uint32_t pcount) {
   count(tp, Mib::TcpOutSegs, pcount);
   tp->segs_out += pcount;
   dst_entry* dst = tcp_route(tp);
@@ -171,9 +170,10 @@ Result<void> __tcp_transmit_skb(tcp_sock* tp, sk_buff& queued) {
     tp->data_segs_out += cb.pcount;
     tp->bytes_sent += queued.len;
   }
-  push_header(tp, skb, cb.seq, flags, o);
+  push_header(tp, skb, cb.seq, tp->rcv_nxt, flags, o);
   const uint32_t length = skb->len;
-  Result<void> sent = send(tp, std::move(skb), flags, std::max<uint32_t>(cb.pcount, 1));
+  if (flags & TCPHDR_ACK) tcp_event_ack_sent(tp);
+  Result<void> sent = send(tp, std::move(skb), std::max<uint32_t>(cb.pcount, 1));
   if (sent) {
     tcp_pace_sent(tp, length, prior_wstamp);
     tcp_rate_skb_sent(tp, &queued);
@@ -182,6 +182,10 @@ Result<void> __tcp_transmit_skb(tcp_sock* tp, sk_buff& queued) {
 }
 
 Result<void> __tcp_transmit_skb(tcp_sock* tp, Seq seq, uint16_t flags) {
+  return __tcp_transmit_skb(tp, seq, flags, tp->rcv_nxt);
+}
+
+Result<void> __tcp_transmit_skb(tcp_sock* tp, Seq seq, uint16_t flags, Seq ack) {
   net& n = net_of(tp);
   const OutOptions o = established_options(tp);
   const uint32_t header = static_cast<uint32_t>(sizeof(tcphdr)) + o.size;
@@ -189,8 +193,9 @@ Result<void> __tcp_transmit_skb(tcp_sock* tp, Seq seq, uint16_t flags) {
   skb->data += header;
   PROBE(n.trace, skb);
   flags = static_cast<uint16_t>(flags | tcp_ecn_send(tp, seq, 0));
-  push_header(tp, skb, seq, flags, o);
-  return send(tp, std::move(skb), flags, 1);
+  push_header(tp, skb, seq, ack, flags, o);
+  if ((flags & TCPHDR_ACK) && ack == tp->rcv_nxt) tcp_event_ack_sent(tp);
+  return send(tp, std::move(skb), 1);
 }
 
 }  // namespace glass
