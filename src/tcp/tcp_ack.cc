@@ -48,13 +48,13 @@ bool may_raise_cwnd(const tcp_sock* tp, uint32_t flag) {
   return flag & FLAG_DATA_ACKED;
 }
 
-// PRR while recovering, the algorithm otherwise, or all the time if it wants to.
 void tcp_in_ack_event(tcp_sock* tp, uint32_t flag) {
   uint32_t ca_flags = flag & FLAG_WIN_UPDATE ? CA_ACK_WIN_UPDATE : 0;
   if (flag & FLAG_SLOWPATH) ca_flags |= CA_ACK_SLOWPATH | (flag & FLAG_ECE ? CA_ACK_ECE : 0);
   tcp_ca_in_ack_event(tp, ca_flags);
 }
 
+// PRR while recovering, the algorithm otherwise, or all the time if it wants to.
 void tcp_cong_control(tcp_sock* tp, uint32_t acked_sacked, uint32_t flag, const rate_sample& rs) {
   if (tp->icsk_ca_ops->cong_control) return tcp_ca_cong_control(tp, rs);
   if (tcp_in_cwnd_reduction(tp))
