@@ -16,24 +16,25 @@ struct RunOptions {
   bool lax = false;              // the original's checks only: no TSecr, checksum and window-scale checks of our own
   bool check_reasons = false;    // --reasons: the notes behind injected segments
   bool record = false;           // keep the script that the target's own answers make
-  std::optional<int64_t> tolerance_us{};                         // else the script's, else 4000; percent likewise
+  std::optional<int64_t> tolerance_us{};                         // else the script's, else 4000
+  std::optional<double> tolerance_percent{};                     // likewise, else 12.5
   std::vector<std::pair<std::string, std::string>> overrides{};  // options that win over the script's own
 };
 
 struct Failure {
-  int line = 0;               // of the script
-  std::string event;          // as written
-  std::string what;           // one sentence
-  std::string expected, got;  // packets in the script's own language; may be empty
-  std::string socket, trace;  // `ss -ti` line; ways of the last packets
+  int line = 0;                   // of the script
+  std::string event{};            // as written
+  std::string what{};             // one sentence
+  std::string expected{}, got{};  // packets in the script's own language; may be empty
+  std::string socket{}, trace{};  // `ss -ti` line; ways of the last packets
 };
 
 struct RunResult {
   bool passed = false, skipped = false;
-  std::string skip_reason;
+  std::string skip_reason{};
   std::optional<Failure> failure{};
-  int64_t script_us = 0;  // the target's time that passed
-  std::string recorded;   // with RunOptions::record
+  int64_t script_us = 0;   // the target's time that passed
+  std::string recorded{};  // with RunOptions::record
 };
 
 Addresses addresses_of(const Script&, const RunOptions&);
