@@ -43,7 +43,7 @@ void account_acked(tcp_sock* tp, sk_buff* s, const TcpCb& cb, uint32_t pcount, C
     tp->sacked_out -= pcount;
   } else if (tcp_is_sack(tp)) {
     tcp_count_delivered(tp, pcount, ece_ack);
-    if (!spurious_retrans(tp, cb.sacked, s->tstamp)) tcp_rack_advance(tp, cb.sacked, cb.end_seq, s->tstamp);
+    if (!spurious_retrans(tp, cb.sacked, s->tstamp)) tcp_rack_advance(tp, cb, s->tstamp);
   }
   if (cb.sacked & TCPCB_LOST) tp->lost_out -= pcount;
   tp->packets_out -= pcount;

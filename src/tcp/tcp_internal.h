@@ -220,8 +220,8 @@ bool tcp_tsopt_ecr_before(const tcp_sock*, Instant when);  // the segment was se
 Rexmit tcp_process_loss(tcp_sock*, uint32_t flag, uint32_t num_dupack);
 
 // tcp_rack.cc, tcp_tlp.cc
-void tcp_rack_advance(tcp_sock*, uint8_t sacked, Seq end_seq, Instant sent);
-bool tcp_rack_mark_lost(tcp_sock*);  // true: a timer waits for what is undecided
+void tcp_rack_advance(tcp_sock*, const TcpCb&, Instant when);  // a segment sent then was delivered
+bool tcp_rack_mark_lost(tcp_sock*);                            // true: a timer waits for what is undecided
 void tcp_rack_reo_timeout(tcp_sock*);
 void tcp_rack_update_reo_wnd(tcp_sock*, const rate_sample&);
 int64_t tcp_rack_skb_timeout(const tcp_sock*, const sk_buff*, uint32_t reo_wnd_us);  // <= 0: lost

@@ -13,7 +13,10 @@ constexpr int64_t TCP_RACK_STATIC_REO_WND = 2, TCP_RACK_NO_DUPTHRESH = 4;  // bi
 constexpr uint8_t TCP_RACK_RECOVERY_THRESH = 16;
 constexpr Duration TCP_TIMEOUT_MIN = 2ms;  // a timer this short would only catch what is arriving
 
-bool sent_after(Instant t1, Seq end1, Instant t2, Seq end2) { return t1 > t2 || (t1 == t2 && after(end1, end2)); }
+// By number and not by time: one instant may see several segments sent, each in answer to something else.
+bool sent_after(uint32_t sent1, Seq end1, uint32_t sent2, Seq end2) {
+  return sent1 == sent2 ? after(end1, end2) : static_cast<int32_t>(sent1 - sent2) > 0;
+}
 
 // RFC 8985 section 6.2 step 4: no tolerance before any reordering was seen, once duplicates are many or recovery runs.
 uint32_t reo_wnd_us(const tcp_sock* tp) {
@@ -34,7 +37,7 @@ int64_t detect_loss(tcp_sock* tp) {
     const TcpCb& cb = TCP_SKB_CB(s);
     next = cb.tsorted_next;
     if ((cb.sacked & TCPCB_LOST) && !(cb.sacked & TCPCB_SACKED_RETRANS)) continue;  // known, waits for its turn
-    if (!sent_after(tp->rack.mstamp, tp->rack.end_seq, s->tstamp, cb.end_seq)) break;
+    if (!sent_after(tp->rack.sent, tp->rack.end_seq, cb.sent, cb.end_seq)) break;
     const int64_t left = tcp_rack_skb_timeout(tp, s, window);
     if (left > 0) {
       longest = std::max(longest, left);
@@ -54,14 +57,14 @@ int64_t tcp_rack_skb_timeout(const tcp_sock* tp, const sk_buff* s, uint32_t wind
 
 // Steps 1 and 2: a segment was delivered. What answers a retransmission sooner than any round trip ever took answers an
 // earlier copy, and says nothing.
-void tcp_rack_advance(tcp_sock* tp, uint8_t sacked, Seq end_seq, Instant sent) {
-  const auto rtt_us = static_cast<uint32_t>(to_usecs(now_of(tp) - sent));
-  if (rtt_us < tcp_min_rtt(tp) && (sacked & TCPCB_RETRANS)) return;
+void tcp_rack_advance(tcp_sock* tp, const TcpCb& cb, Instant when) {
+  const auto rtt_us = static_cast<uint32_t>(to_usecs(now_of(tp) - when));
+  if (rtt_us < tcp_min_rtt(tp) && (cb.sacked & TCPCB_RETRANS)) return;
   tp->rack.advanced = true;
   tp->rack.rtt_us = rtt_us;
-  if (!sent_after(sent, end_seq, tp->rack.mstamp, tp->rack.end_seq)) return;
-  tp->rack.mstamp = sent;
-  tp->rack.end_seq = end_seq;
+  if (!sent_after(cb.sent, cb.end_seq, tp->rack.sent, tp->rack.end_seq)) return;
+  tp->rack.sent = cb.sent;
+  tp->rack.end_seq = cb.end_seq;
 }
 
 bool tcp_rack_mark_lost(tcp_sock* tp) {

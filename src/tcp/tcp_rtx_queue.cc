@@ -31,6 +31,7 @@ void tcp_tsorted_del(tcp_sock* tp, sk_buff* s) {
 void tcp_tsorted_sent(tcp_sock* tp, sk_buff* s) {
   tcp_tsorted_del(tp, s);
   tsorted_link(tp, s, tp->tsorted_tail, nullptr);
+  TCP_SKB_CB(s).sent = ++tp->sent_count;
 }
 
 // `rest` was sent together with `first`, and is watched if that is.
@@ -43,6 +44,7 @@ void tcp_tsorted_split(tcp_sock* tp, sk_buff* first, sk_buff* rest) {
 void tcp_rtx_queue_add(tcp_sock* tp, Skb skb) {
   TCP_SKB_CB(skb).tsorted_prev = TCP_SKB_CB(skb).tsorted_next = nullptr;
   tsorted_link(tp, skb.get(), tp->tsorted_tail, nullptr);
+  TCP_SKB_CB(skb).sent = ++tp->sent_count;
   tp->tcp_rtx_queue.push_back(std::move(skb));
 }
 

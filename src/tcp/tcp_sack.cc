@@ -15,7 +15,7 @@ void tcp_sacktag_one(tcp_sock* tp, sk_buff* s, bool dup_sack, tcp_sacktag_state&
   }
   if (!after(cb.end_seq, tp->snd_una)) return;
   if (!(cb.sacked & TCPCB_SACKED_ACKED)) {
-    tcp_rack_advance(tp, cb.sacked, cb.end_seq, s->tstamp);
+    tcp_rack_advance(tp, cb, s->tstamp);
     if (cb.sacked & TCPCB_SACKED_RETRANS) {
       // Not marked lost: the retransmission was a probe's or another's, and is still out.
       if (cb.sacked & TCPCB_LOST) {

@@ -33,6 +33,7 @@ struct TcpCb {
   uint32_t delivered, delivered_ce;
   Instant first_tx_mstamp, delivered_mstamp;
   sk_buff *tsorted_next, *tsorted_prev;  // retransmit queue: place in the order of sending
+  uint32_t sent;                         // and its number there; the parts of a split segment share one
 };
 inline TcpCb& TCP_SKB_CB(const sk_buff* skb) { return *SKB_CB<TcpCb>(const_cast<sk_buff*>(skb)); }
 inline TcpCb& TCP_SKB_CB(const Skb& skb) { return *SKB_CB<TcpCb>(skb.get()); }
@@ -148,9 +149,9 @@ struct tcp_sock : sock {
 
   // --- loss
   struct {
-    Instant mstamp{};             // when the segment sent last, of those delivered, was sent
+    uint32_t sent = 0;            // of the segments delivered the one sent last: its number in the order of sending
+    Seq end_seq;                  // its end, which decides between parts of one segment
     uint32_t rtt_us = 0;          // its round trip
-    Seq end_seq;                  // and its end, which decides between segments sent at one instant
     uint32_t last_delivered = 0;  // delivered when reo_wnd was last widened
     uint8_t reo_wnd_steps = 1;    // reordering window in quarters of the smallest RTT
     uint8_t reo_wnd_persist = 0;  // recoveries until it falls back to one step
@@ -158,6 +159,7 @@ struct tcp_sock : sock {
     bool advanced = false;        // something was delivered that detection has not looked at
   } rack;                         // RFC 8985
   sk_buff *tsorted_head = nullptr, *tsorted_tail = nullptr;  // the retransmit queue in the order of sending
+  uint32_t sent_count = 0;    // packets handed to the network from it: the clock of that order
   uint32_t reordering = 3;    // segments that may overtake a segment before it counts as lost
   uint32_t reord_seen = 0;    // times reordering was observed
   Seq undo_marker;            // snd_una when cwnd was reduced; 0: nothing to undo
