@@ -89,7 +89,8 @@ const tcp_congestion_ops* tcp_ca_find(std::string_view name) {
 }
 
 void tcp_assign_congestion_control(tcp_sock* tp) {
-  tp->icsk_ca_ops = kAlgorithms[0];
+  const tcp_congestion_ops* chosen = tcp_ca_find(net_of(tp).sysctl.tcp_congestion_control);
+  tp->icsk_ca_ops = chosen ? chosen : kAlgorithms[0];
   tcp_ecn_assign(tp);
 }
 
