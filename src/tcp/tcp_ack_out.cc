@@ -67,6 +67,9 @@ void tcp_ack_snd_check(tcp_sock* tp) {
   if (inet_csk_ack_scheduled(tp) && tp->skc_state != tcp_state::CLOSE) __tcp_ack_snd_check(tp, true);
 }
 
+// Linux's timers never fire early: armed between two ticks, one fires with the tick after it is due (HZ=250 here).
+constexpr uint32_t kTickUs = 4'000;
+
 void tcp_send_delayed_ack(tcp_sock* tp) {
   uint32_t ato = tp->icsk_ack.ato_us;
   if (ato > TCP_ATO_MIN_US) {
@@ -76,7 +79,7 @@ void tcp_send_delayed_ack(tcp_sock* tp) {
     ato = std::min(ato, most);
   }
   ato = std::min(ato, TCP_DELACK_MAX_US);
-  Instant timeout = now_of(tp) + us(ato);
+  Instant timeout = now_of(tp) + us(ato + kTickUs);
   if (tp->icsk_ack.pending & ICSK_ACK_TIMER) {
     const Instant armed = tcp_deadline(tp, TcpTimer::delack);
     if (armed <= now_of(tp) + us(ato >> 2)) return tcp_send_ack(tp);
