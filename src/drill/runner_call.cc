@@ -50,7 +50,8 @@ bool Runner::do_call(const SyscallEvent& call) {
   if (pending_ && !await_call(std::max(target_.now_us(), pending_->returns ? pending_->returns->end_us : 0) + kSecond))
     return false;
   if (!wait_for_event()) return false;
-  const CallContext context{settings_.addresses, settings_.tolerance_us, settings_.tolerance_percent};
+  const CallContext context{settings_.addresses, settings_.tolerance_us, settings_.tolerance_percent,
+                            target_.epoch_ns()};
   auto scripted = make_call(call, descriptors_, context);
   if (!scripted) return fail(scripted.error());
   before_call(call);

@@ -36,6 +36,7 @@ struct CallContext {
   Addresses addresses{};        // what bind() and connect() get for `...`
   int64_t tolerance_us = 4000;  // of timestamps in control messages, which count from the script's beginning
   double tolerance_percent = 12.5;
+  int64_t epoch_ns = 0;  // the target's wall clock when the script began
 };
 
 class ScriptedCall {

@@ -1,107 +1,154 @@
-// The system calls that nearly every script makes; results are compared, structures are not.
+// Calls about descriptors and their names.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
-#include "drill/parser.h"
-#include "drill/syscall.h"
+#include "drill/syscall_build.h"
 
 namespace glass::drill {
 
 namespace {
 
-sockaddr_in to_sockaddr(const IpAddress& address, uint16_t port) {
-  sockaddr_in in{};
-  in.sin_family = AF_INET;
-  in.sin_port = htons(port);
-  in.sin_addr.s_addr = address.v4_wire();
-  return in;
+NativeAddress native(const IpAddress& a, uint16_t port) {
+  NativeAddress out;
+  if (a.is_v4()) {
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_port = htons(port);
+    in.sin_addr.s_addr = a.v4_wire();
+    std::memcpy(&out.storage, &in, out.length = sizeof in);
+  } else {
+    sockaddr_in6 in6{};
+    in6.sin6_family = AF_INET6;
+    in6.sin6_port = htons(port);
+    std::memcpy(&in6.sin6_addr, a.bytes.data(), 16);
+    std::memcpy(&out.storage, &in6, out.length = sizeof in6);
+  }
+  return out;
 }
 
-class BasicCall final : public ScriptedCall {
- public:
-  BasicCall(const SyscallEvent& event, Descriptors& descriptors, const CallContext& context)
-      : event_(event), descriptors_(descriptors), context_(context), buffer_(std::max<int64_t>(number(2), 64)) {}
+const sockaddr* name_of(const NativeAddress* a) { return reinterpret_cast<const sockaddr*>(&a->storage); }
 
-  int64_t invoke(Syscalls& s) override {
-    const std::string& n = event_.name;
-    if (n == "socket") return s.socket(AF_INET, static_cast<int>(number(1)), static_cast<int>(number(2)));
-    const int fd = descriptors_.live(static_cast<int>(number(0)));
-    if (n == "bind" || n == "connect") return with_address(s, fd);
-    if (n == "listen") return s.listen(fd, static_cast<int>(number(1)));
-    if (n == "accept") return s.accept(fd, nullptr, nullptr);
-    if (n == "close") return s.close(fd);
-    if (n == "shutdown") return s.shutdown(fd, static_cast<int>(number(1)));
-    if (n == "fcntl") return s.fcntl(fd, static_cast<int>(number(1)), static_cast<int>(number(2)));
-    if (n == "setsockopt") return set_option(s, fd);
-    return transfer(s, fd);
-  }
+// name("text") or name(number), as in htons(80): the single argument.
+const Value* argument_of(const Value* v, std::string_view name) {
+  const auto* call = v ? std::get_if<Value::Call>(&v->what) : nullptr;
+  return call && call->name == name && call->arguments.size() == 1 ? &call->arguments[0] : nullptr;
+}
 
-  std::optional<std::string> check(int64_t result) override {
-    const int64_t expected = event_.result.integer() ? *event_.result.integer() : 0;
-    const bool label = event_.name == "socket" || event_.name == "accept";
-    if (label && result >= 0 && expected >= 0) {
-      descriptors_.bind(static_cast<int>(expected), static_cast<int>(result));
-      return std::nullopt;
-    }
-    if (expected == -1 && (event_.error ? result == -event_.error : result < 0)) return std::nullopt;
-    if (result == expected) return std::nullopt;
-    return fmt::format("the result is {}, expected {}", result_text(result), event_.result.text);
+// {sa_family = AF_INET, sin_port = htons(80), sin_addr = inet_addr("192.0.2.1")}
+NativeAddress scripted_address(CallParts& c, const Value& v) {
+  const Value* const port = argument_of(v.field("sin_port"), "htons");
+  const Value* const address = argument_of(v.field("sin_addr"), "inet_addr");
+  const auto ip = address && address->string() ? parse_ip(*address->string()) : std::nullopt;
+  if (!port || !ip || !v.field("sa_family")) {
+    c.fail(fmt::format("'{}' is no address: {{sa_family = AF_INET, sin_port = htons(N), sin_addr = inet_addr(\"A\")}}",
+                       v.text));
+    return {};
   }
+  return native(*ip, static_cast<uint16_t>(c.integer(*port)));
+}
 
-  std::string result_text(int64_t result) const override {
-    return result < 0 ? fmt::format("= -1 {}", errno_name(static_cast<int>(-result))) : fmt::format("= {}", result);
-  }
+void build_socket(CallParts& c) {
+  const bool given = !c.argument(0).ellipsis();
+  const int domain = given ? c.integer32(0) : c.context.addresses.domain;
+  const int type = c.integer32(1), protocol = c.integer32(2);
+  c.makes_descriptor = true;
+  c.make = [=](Syscalls& s) { return s.socket(domain, type, protocol); };
+}
 
- private:
-  int64_t number(size_t i) const {
-    if (i >= event_.arguments.size()) return 0;
-    const Value* v = &event_.arguments[i];
-    if (v->list() && !v->list()->items.empty()) v = &v->list()->items[0];
-    return v->integer() ? *v->integer() : 0;
-  }
-  int64_t with_address(Syscalls& s, int fd) {
-    const Addresses& a = context_.addresses;
-    const bool bind = event_.name == "bind";
-    const sockaddr_in in = bind ? to_sockaddr(a.local, a.bind_port) : to_sockaddr(a.remote, a.connect_port);
-    const auto* address = reinterpret_cast<const sockaddr*>(&in);
-    return bind ? s.bind(fd, address, sizeof(in)) : s.connect(fd, address, sizeof(in));
-  }
-  int64_t set_option(Syscalls& s, int fd) {
-    const int level = static_cast<int>(number(1)), name = static_cast<int>(number(2));
-    if (const std::string* text = event_.arguments[3].string())
-      return s.setsockopt(fd, level, name, text->data(), static_cast<socklen_t>(text->size()));
-    int value = static_cast<int>(number(3));
-    return s.setsockopt(fd, level, name, &value, sizeof(value));
-  }
-  int64_t transfer(Syscalls& s, int fd) {
-    iovec iov{buffer_.data(), static_cast<size_t>(number(2))};
-    if (event_.name == "write") return s.writev(fd, &iov, 1);
-    if (event_.name == "read") return s.readv(fd, &iov, 1);
-    msghdr message{};
-    message.msg_iov = &iov;
-    message.msg_iovlen = 1;
-    const int flags = static_cast<int>(number(3));
-    return event_.name.starts_with("send") ? s.sendmsg(fd, &message, flags) : s.recvmsg(fd, &message, flags);
-  }
+void build_bind(CallParts& c) {
+  const int fd = c.fd(0);
+  const Addresses& a = c.context.addresses;
+  const NativeAddress* name = call_address(c, c.argument(1), a.local, a.bind_port);
+  c.make = [=](Syscalls& s) { return s.bind(fd, name_of(name), name->length); };
+}
 
-  const SyscallEvent& event_;
-  Descriptors& descriptors_;
-  CallContext context_;
-  std::vector<uint8_t> buffer_;
-};
+void build_connect(CallParts& c) {
+  const int fd = c.fd(0);
+  const Addresses& a = c.context.addresses;
+  const NativeAddress* name = call_address(c, c.argument(1), a.remote, a.connect_port);
+  c.make = [=](Syscalls& s) { return s.connect(fd, name_of(name), name->length); };
+}
+
+void build_listen(CallParts& c) {
+  c.make = [fd = c.fd(0), backlog = c.integer32(1)](Syscalls& s) { return s.listen(fd, backlog); };
+}
+
+void build_accept(CallParts& c) {
+  const int fd = c.fd(0);
+  NativeAddress* const peer = c.keep(NativeAddress{});
+  c.makes_descriptor = true;
+  c.make = [=](Syscalls& s) {
+    peer->length = sizeof peer->storage;
+    return s.accept(fd, reinterpret_cast<sockaddr*>(&peer->storage), &peer->length);
+  };
+  c.after([peer, remote = c.context.addresses.remote](int64_t) -> std::optional<std::string> {
+    const auto* in = reinterpret_cast<const sockaddr_in*>(&peer->storage);
+    if (in->sin_family != AF_INET || !remote.is_v4() || in->sin_addr.s_addr == remote.v4_wire()) return {};
+    return "the peer is not the script's remote side";
+  });
+}
+
+void build_close(CallParts& c) {
+  const int label = c.integer32(0);
+  c.make = [fd = c.fd(0)](Syscalls& s) { return s.close(fd); };
+  c.after([&c, label](int64_t) -> std::optional<std::string> {
+    c.descriptors.forget(label);
+    return {};
+  });
+}
+
+void build_shutdown(CallParts& c) {
+  c.make = [fd = c.fd(0), how = c.integer32(1)](Syscalls& s) { return s.shutdown(fd, how); };
+}
+
+void build_fcntl(CallParts& c) {
+  const int argument = c.event.arguments.size() > 2 ? c.integer32(2) : 0;
+  c.make = [fd = c.fd(0), command = c.integer32(1), argument](Syscalls& s) { return s.fcntl(fd, command, argument); };
+}
+
+void build_open(CallParts& c) {
+  const std::string* const path = c.argument(0).string();
+  if (!path) return c.fail("the first argument is no path");
+  c.makes_descriptor = true;
+  c.make = [path = *path, flags = c.integer32(1)](Syscalls& s) { return s.open(path.c_str(), flags); };
+}
+
+void build_pipe(CallParts& c) {
+  const std::vector<Value> labels = c.list(c.argument(0));
+  if (labels.size() != 2) return c.fail("two descriptors are needed: [a, b]");
+  const int reader = static_cast<int>(c.integer(labels[0])), writer = static_cast<int>(c.integer(labels[1]));
+  auto* const fds = c.keep(std::array<int, 2>{});
+  c.make = [fds](Syscalls& s) { return s.pipe(fds->data()); };
+  c.after([=, &c](int64_t) -> std::optional<std::string> {
+    c.descriptors.bind(reader, (*fds)[0]);
+    c.descriptors.bind(writer, (*fds)[1]);
+    return {};
+  });
+}
+
+// Capabilities are the kernel's affair; the scripts that drop them look at what becomes possible, not at the call.
+void build_cap_set(CallParts& c) {
+  c.make = [](Syscalls&) { return int64_t{0}; };
+}
+
+constexpr CallBuilder kCalls[] = {
+    {"socket", 3, 3, build_socket}, {"bind", 3, 3, build_bind},         {"listen", 2, 2, build_listen},
+    {"accept", 3, 4, build_accept}, {"connect", 3, 3, build_connect},   {"close", 1, 1, build_close},
+    {"fcntl", 2, 3, build_fcntl},   {"shutdown", 2, 2, build_shutdown}, {"open", 2, 3, build_open},
+    {"pipe", 1, 1, build_pipe},     {"cap_set", 1, 9, build_cap_set}};
 
 }  // namespace
 
-std::expected<std::unique_ptr<ScriptedCall>, std::string> make_call(const SyscallEvent& event, Descriptors& descriptors,
-                                                                    const CallContext& context) {
-  static constexpr const char* kKnown[] = {"socket", "bind",       "connect", "listen", "accept", "close",  "shutdown",
-                                           "fcntl",  "setsockopt", "write",   "read",   "send",   "sendto", "recv"};
-  if (std::ranges::find(kKnown, event.name) == std::end(kKnown))
-    return std::unexpected(fmt::format("no system call {}()", event.name));
-  return std::make_unique<BasicCall>(event, descriptors, context);
+NativeAddress* call_address(CallParts& c, const Value& v, const IpAddress& fallback, uint16_t port) {
+  if (v.ellipsis()) return c.keep(native(fallback, port));
+  if (v.record()) return c.keep(scripted_address(c, v));
+  NativeAddress a = native(fallback, port);
+  a.storage.ss_family = static_cast<sa_family_t>(c.integer(v));  // AF_UNSPEC
+  return c.keep(a);
 }
+
+std::span<const CallBuilder> basic_calls() { return kCalls; }
 
 }  // namespace glass::drill

@@ -27,6 +27,7 @@ struct Addresses {
   uint8_t prefix_len = 16;
   uint16_t bind_port = 8080, connect_port = 8080;  // local port of a listener; remote port of connect()
   uint32_t mtu = 1500;
+  int domain = AF_INET;  // what socket() gets for `...`; AF_INET6 with IPv4 addresses is the mapped mode
 };
 
 struct OutboundPacket {
