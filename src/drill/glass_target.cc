@@ -118,14 +118,10 @@ void GlassTarget::attempt() {
 void GlassTarget::run_until(int64_t until_us) {
   const Instant until = Instant{kEpoch} + std::chrono::microseconds(until_us);
   const uint64_t sent_before = device_.sent_count;
-  const bool was_finished = finished_.has_value();
-  const auto something_happened = [&] {
-    return device_.sent_count != sent_before || finished_.has_value() != was_finished;
-  };
   for (;;) {
     settle();
     if (call_ && calls_.ready()) attempt();
-    if (something_happened()) return;
+    if (finished_ || device_.sent_count != sent_before) return;
     if (call_ && calls_.ready()) continue;
     const Instant due = std::min(stack_.next_deadline(), call_ ? calls_.deadline() : kNever);
     if (due > until) break;

@@ -1,6 +1,5 @@
 // Socket options and ioctl.
 #include <fmt/format.h>
-#include <sys/time.h>
 
 #include <algorithm>
 #include <cstring>
