@@ -124,7 +124,7 @@ void GlassTarget::run_until(int64_t until_us) {
     if (finished_ || device_.sent_count != sent_before) return;
     if (call_ && calls_.ready()) continue;
     const Instant due = std::min(stack_.next_deadline(), call_ ? calls_.deadline() : kNever);
-    if (due > until) break;
+    if (due >= until) break;  // what the script does at that very instant comes first, as a kernel's timers are late
     stack_.advance(std::max(due, stack_.now()));
   }
   stack_.advance(std::max(until, stack_.now()));

@@ -394,6 +394,7 @@ void tcp_v4_send_ack(Tcp&, const Skb&, const TcpReply&);  // for TIME_WAIT and h
 // tcp_timer.cc, tcp_rto.cc, tcp_probe.cc
 void tcp_retransmit_timer(tcp_sock*);
 void tcp_probe_timer(tcp_sock*);
+void tcp_ld_RTO_revert(tcp_sock*, Seq seq);  // an ICMP message about what was sent from `seq` on
 void tcp_rearm_rto(tcp_sock*);
 void tcp_set_xmit_timer(tcp_sock*);
 Duration tcp_rto_delta(const tcp_sock*);  // until the head's time-out, from when it was sent

@@ -171,6 +171,7 @@ void tcp_v4_err(void* ctx, const Skb& skb, uint8_t type, uint8_t code, uint32_t 
   auto* tp = tcp_sk(static_cast<sock*>(sk));
   if (tp->skc_state != tcp_state::LISTEN && !between(seq, tp->snd_una, tp->snd_nxt))
     return tcp.ns().trace.count(Mib::TcpExtOutOfWindowIcmps);
+  if (type == 3 && code <= 1) tcp_ld_RTO_revert(tp, seq);  // network or host unreachable
   tcp_v4_sock_err(tp, type, code, info);
   tcp_release_orphan(tp);
 }

@@ -73,7 +73,7 @@ bool nagle_test(const tcp_sock* tp, const sk_buff* s, uint32_t mss, int nonagle)
 bool tso_should_defer(const tcp_sock* tp, const sk_buff* s, uint32_t max_segs, uint32_t mss, bool& is_cwnd_limited) {
   if (tp->icsk_ca_state >= CaState::Recovery || !tp->packets_out) return false;
   if (TCP_SKB_CB(s).tcp_flags & TCPHDR_FIN) return false;
-  if (now_of(tp) - tp->lsndtime > 1ms) return false;
+  if (now_of(tp) - tp->lsndtime >= 1ms) return false;
   const uint32_t send_win = tcp_wnd_end(tp) - TCP_SKB_CB(s).seq;
   const uint32_t cong_win = cwnd_quota(tp) * mss;
   const uint32_t limit = std::min(send_win, cong_win);

@@ -163,6 +163,19 @@ void tcp_set_xmit_timer(tcp_sock* tp) {
   if (!tcp_schedule_loss_probe(tp, true)) tcp_rearm_rto(tp);
 }
 
+// RFC 6069: an ICMP message about a retransmission says that connectivity is broken, and that the segment was not lost to
+// congestion: one backoff is taken back, and if the time-out is over by then it happens now.
+void tcp_ld_RTO_revert(tcp_sock* tp, Seq seq) {
+  const sk_buff* head = tp->tcp_rtx_queue.front();
+  if (seq != tp->snd_una || !tp->icsk_retransmits || !tp->icsk_backoff || !head) return;
+  --tp->icsk_backoff;
+  const uint64_t base = tp->srtt_us ? (tp->srtt_us >> 3) + tp->rttvar_us : TCP_TIMEOUT_INIT_US;
+  tp->icsk_rto_us = static_cast<uint32_t>(std::min<uint64_t>(base << tp->icsk_backoff, tcp_rto_max_us(tp)));
+  const Duration left = us(tp->icsk_rto_us) - (now_of(tp) - head->tstamp);
+  if (left > Duration::zero()) return tcp_reset_xmit_timer(tp, ICSK_TIME_RETRANS, left);
+  tcp_retransmit_timer(tp);
+}
+
 void tcp_retransmit_timer(tcp_sock* tp) {
   PROBE(net_of(tp).trace);
   if (!tp->packets_out || tp->tcp_rtx_queue.empty()) return;

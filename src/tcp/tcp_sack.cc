@@ -97,9 +97,9 @@ Match match_skb_to_sack(tcp_sock* tp, sk_buff* s, const tcp_sack_block& b) {
   return front_inside ? Match::inside : Match::outside;
 }
 
-// Tags what lies in the block, from its start to its end.
-void walk(tcp_sock* tp, const tcp_sack_block& b, bool dup_sack, tcp_sacktag_state& st) {
-  for (sk_buff* s = seek(tp, b.start_seq); s && before(TCP_SKB_CB(s).seq, b.end_seq); s = s->next) {
+// Tags what lies in the block, of the segments from `from` to `to`.
+void walk(tcp_sock* tp, Seq from, Seq to, const tcp_sack_block& b, bool dup_sack, tcp_sacktag_state& st) {
+  for (sk_buff* s = seek(tp, from); s && before(TCP_SKB_CB(s).seq, to); s = s->next) {
     tp->sack_hint = s;
     if (sk_buff* done = tcp_shift_skb_data(tp, s, b, dup_sack, st)) {
       s = done;
@@ -112,15 +112,16 @@ void walk(tcp_sock* tp, const tcp_sack_block& b, bool dup_sack, tcp_sacktag_stat
 }
 
 // The parts of the block that the last ACK did not report: the others were walked then.
-void walk_news(tcp_sock* tp, tcp_sack_block b, tcp_sacktag_state& st) {
+void walk_news(tcp_sock* tp, const tcp_sack_block& b, tcp_sacktag_state& st) {
+  Seq from = b.start_seq;
   for (const tcp_sack_block& known : tp->recv_sack_cache) {
-    if (!before(known.start_seq, known.end_seq) || !after(known.end_seq, b.start_seq)) continue;
+    if (!before(known.start_seq, known.end_seq) || !after(known.end_seq, from)) continue;
     if (!after(b.end_seq, known.start_seq)) break;
-    if (before(b.start_seq, known.start_seq)) walk(tp, {b.start_seq, known.start_seq}, false, st);
+    if (before(from, known.start_seq)) walk(tp, from, known.start_seq, b, false, st);
     if (!after(b.end_seq, known.end_seq)) return;
-    b.start_seq = known.end_seq;
+    from = known.end_seq;
   }
-  walk(tp, b, false, st);
+  walk(tp, from, b.end_seq, b, false, st);
 }
 
 void discard(tcp_sock* tp, bool is_dsack, const TcpSackBlock& b, Seq ack) {
@@ -165,7 +166,10 @@ uint32_t tcp_sacktag_write_queue(tcp_sock* tp, const Skb& skb, Seq prior_snd_una
   if (!tp->packets_out) return st.flag;
   const Blocks blocks = usable_blocks(tp, wire, found_dsack, ack, prior_snd_una);
   if (!tp->sacked_out) std::ranges::fill(tp->recv_sack_cache, tcp_sack_block{});
-  if (blocks.dsack >= 0) walk(tp, blocks.at[blocks.dsack], true, st);
+  if (blocks.dsack >= 0) {
+    const tcp_sack_block& b = blocks.at[blocks.dsack];
+    walk(tp, b.start_seq, b.end_seq, b, true, st);
+  }
   for (uint32_t i = 0; i < blocks.count; ++i)
     if (static_cast<int>(i) != blocks.dsack) walk_news(tp, blocks.at[i], st);
   for (uint32_t i = 0; i < 4; ++i) tp->recv_sack_cache[i] = i < blocks.count ? blocks.at[i] : tcp_sack_block{};
