@@ -20,6 +20,13 @@ std::optional<std::string> read_file(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
+// The comment that a script begins with says what it shows: a recorded one keeps it.
+std::string opening_comment(std::string_view text) {
+  size_t end = 0;
+  while (text.substr(end).starts_with("//")) end = std::min(text.find('\n', end), text.size() - 1) + 1;
+  return std::string(text.substr(0, end));
+}
+
 ScriptOutcome failed_early(const std::string& path, int line, const std::string& what) {
   ScriptOutcome outcome{.path = path};
   outcome.result.failure = drill::Failure{.line = line, .what = what};
@@ -79,6 +86,7 @@ ScriptOutcome play_script(const std::string& path, const PlaySettings& settings)
   const auto target = settings.make_target(drill::addresses_of(*script, settings.run));
   ScriptOutcome outcome{.path = path, .result = drill::run_script(*script, *target, settings.run)};
   outcome.report = drill::format_failure(*script, outcome.result);
+  if (settings.run.record) outcome.result.recorded.insert(0, opening_comment(*text));
   return outcome;
 }
 
