@@ -5,6 +5,7 @@
 #include "drill/glass_device.h"
 #include "drill/glass_syscalls.h"
 #include "drill/target.h"
+#include "view/counters.h"
 #include "view/events.h"
 #include "view/sockets.h"
 
@@ -71,6 +72,7 @@ class GlassTarget final : public Target, TraceSink {
   }
   std::string socket_line(int fd) override;
   std::string last_trace() override;
+  std::vector<std::pair<std::string, uint64_t>> counters() override;
 
  private:
   static int64_t script_us(Instant t) { return to_usecs(t.time_since_epoch() - kEpoch); }
@@ -146,6 +148,12 @@ std::string GlassTarget::socket_line(int fd) {
     return r.local != SocketAddress{sk->skc_rcv_saddr, sk->skc_num} || r.remote.port != sk->skc_dport;
   });
   return rows.empty() ? std::string() : format_sockets(socket_rows(rows), true);
+}
+
+std::vector<std::pair<std::string, uint64_t>> GlassTarget::counters() {
+  std::vector<std::pair<std::string, uint64_t>> values;
+  for (const CounterValue& c : snapshot(stack_.trace())) values.emplace_back(c.name, c.value);
+  return values;
 }
 
 std::string GlassTarget::last_trace() {

@@ -21,6 +21,10 @@ struct RunOptions {
   std::vector<std::pair<std::string, std::string>> overrides{};  // options that win over the script's own
 };
 
+// What a test may want to look at beside the script: called when an injected packet is due, before it is injected, and
+// with null when the script is over.
+using Onlooker = std::function<void(const Event*, Target&)>;
+
 struct Failure {
   int line = 0;                   // of the script
   std::string event{};            // as written
@@ -38,7 +42,7 @@ struct RunResult {
 };
 
 Addresses addresses_of(const Script&, const RunOptions&);
-RunResult run_script(const Script&, Target&, const RunOptions&);
+RunResult run_script(const Script&, Target&, const RunOptions&, const Onlooker& = {});
 std::string format_failure(const Script&, const RunResult&);
 
 }  // namespace glass::drill

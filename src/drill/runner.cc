@@ -54,6 +54,7 @@ RunResult Runner::run() {
   if (options_.record) recorder_.emplace(script_);
   const bool begun = !script_.init || run_command(script_.init_line, *script_.init);
   result_.passed = begun && play() && finish();
+  if (onlooker_) onlooker_(nullptr, target_);
   if (begun && script_.cleanup && !run_command(script_.cleanup_line, *script_.cleanup)) result_.passed = false;
   result_.script_us = target_.now_us();
   if (recorder_) {
@@ -151,8 +152,8 @@ bool Runner::fail_at(const Event& event, std::string what) {
   return false;
 }
 
-RunResult run_script(const Script& script, Target& target, const RunOptions& options) {
-  return Runner(script, target, options).run();
+RunResult run_script(const Script& script, Target& target, const RunOptions& options, const Onlooker& onlooker) {
+  return Runner(script, target, options, onlooker).run();
 }
 
 }  // namespace glass::drill

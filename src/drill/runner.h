@@ -17,8 +17,8 @@ namespace glass::drill {
 
 class Runner {
  public:
-  Runner(const Script& script, Target& target, const RunOptions& options)
-      : script_(script), target_(target), options_(options) {}
+  Runner(const Script& script, Target& target, const RunOptions& options, Onlooker onlooker)
+      : script_(script), target_(target), options_(options), onlooker_(std::move(onlooker)) {}
   RunResult run();
 
  private:
@@ -81,6 +81,7 @@ class Runner {
   const Script& script_;
   Target& target_;
   RunOptions options_;
+  Onlooker onlooker_;
   Settings settings_{};
   Descriptors descriptors_{};
   std::vector<std::unique_ptr<Live>> sockets_{};

@@ -163,8 +163,8 @@ void tcp_set_xmit_timer(tcp_sock* tp) {
   if (!tcp_schedule_loss_probe(tp, true)) tcp_rearm_rto(tp);
 }
 
-// RFC 6069: an ICMP message about a retransmission says that connectivity is broken, and that the segment was not lost to
-// congestion: one backoff is taken back, and if the time-out is over by then it happens now.
+// RFC 6069: an ICMP message about a retransmission says that connectivity is broken, and that the segment was not lost
+// to congestion: one backoff is taken back, and if the time-out is over by then it happens now.
 void tcp_ld_RTO_revert(tcp_sock* tp, Seq seq) {
   const sk_buff* head = tp->tcp_rtx_queue.front();
   if (seq != tp->snd_una || !tp->icsk_retransmits || !tp->icsk_backoff || !head) return;

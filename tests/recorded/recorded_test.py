@@ -3,8 +3,9 @@
 
   recorded_test.py GLASS FOLDER... [--not-yet FILE] [--write] [--drill OPTION]
 
-A script that is not listed has to pass; one that is listed has to fail, so that the list can only shrink. --write makes
-the list anew from what fails now (and says what was added, which is a step back).
+A script that is not listed has to pass; one that is listed has to fail, so that the list can only shrink. A cause may
+stand behind a script, after a `#`. --write makes the list anew from what fails now (and says what was added, which is a
+step back).
 """
 import argparse
 import json
@@ -26,16 +27,17 @@ def play(glass, folders, options):
 
 
 def read_list(path):
+    """{script: the line as it stands}."""
     if not path or not os.path.exists(path):
-        return []
+        return {}
     with open(path, encoding="utf-8") as file:
-        return [line.strip() for line in file if line.strip() and not line.startswith("#")]
+        return {line.split("#")[0].strip(): line for line in file if line.split("#")[0].strip()}
 
 
-def write_list(path, failing):
+def write_list(path, failing, listed):
     with open(path, "w", encoding="utf-8") as file:
         file.write("# Scripts that do not pass yet, relative to this folder. Each has to fail: take out what passes.\n")
-        file.writelines(script + "\n" for script in sorted(failing))
+        file.writelines(listed.get(script, script + "\n") for script in sorted(failing))
 
 
 def print_families(outcomes):
@@ -65,12 +67,13 @@ def main():
     outcomes = {os.path.relpath(script, base): outcome
                 for script, outcome in play(options.glass, folders, options.drill).items()}
     failing = {script for script, outcome in outcomes.items() if outcome["verdict"] == "failed"}
-    listed = set(read_list(options.not_yet))
+    lines = read_list(options.not_yet)
+    listed = set(lines)
     print_families(outcomes)
     if options.write:
         for script in sorted(failing - listed):
             print(f"added: {script}")
-        write_list(options.not_yet, failing)
+        write_list(options.not_yet, failing, lines)
         return 0
     broken, done, gone = sorted(failing - listed), sorted(listed & set(outcomes) - failing), listed - set(outcomes)
     for script in broken:
