@@ -3,9 +3,8 @@
 
   recorded_test.py GLASS FOLDER... [--not-yet FILE] [--write] [--drill OPTION]
 
-A script that is not listed has to pass; one that is listed has to fail, so that the list can only shrink. A cause may
-stand behind a script, after a `#`. --write makes the list anew from what fails now (and says what was added, which is a
-step back).
+A script that is not listed has to pass; one that is listed has to fail, so that the list can only shrink.
+A comment above a script says why. --write makes the list anew from what fails now, and says what was added: a step back.
 """
 import argparse
 import json
@@ -27,17 +26,24 @@ def play(glass, folders, options):
 
 
 def read_list(path):
-    """{script: the line as it stands}."""
+    """{script: the comment above it}."""
+    scripts, comment = {}, ""
     if not path or not os.path.exists(path):
-        return {}
+        return scripts
     with open(path, encoding="utf-8") as file:
-        return {line.split("#")[0].strip(): line for line in file if line.split("#")[0].strip()}
+        for line in file.readlines()[1:]:
+            if line.startswith("#"):
+                comment += line
+            elif line.strip():
+                scripts[line.strip()] = comment
+                comment = ""
+    return scripts
 
 
-def write_list(path, failing, listed):
+def write_list(path, failing, comments):
     with open(path, "w", encoding="utf-8") as file:
         file.write("# Scripts that do not pass yet, relative to this folder. Each has to fail: take out what passes.\n")
-        file.writelines(listed.get(script, script + "\n") for script in sorted(failing))
+        file.writelines(comments.get(script, "") + script + "\n" for script in sorted(failing))
 
 
 def print_families(outcomes):
@@ -67,13 +73,13 @@ def main():
     outcomes = {os.path.relpath(script, base): outcome
                 for script, outcome in play(options.glass, folders, options.drill).items()}
     failing = {script for script, outcome in outcomes.items() if outcome["verdict"] == "failed"}
-    lines = read_list(options.not_yet)
-    listed = set(lines)
+    comments = read_list(options.not_yet)
+    listed = set(comments)
     print_families(outcomes)
     if options.write:
         for script in sorted(failing - listed):
             print(f"added: {script}")
-        write_list(options.not_yet, failing, lines)
+        write_list(options.not_yet, failing, comments)
         return 0
     broken, done, gone = sorted(failing - listed), sorted(listed & set(outcomes) - failing), listed - set(outcomes)
     for script in broken:
