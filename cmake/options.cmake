@@ -4,6 +4,12 @@ set(CMAKE_CXX_EXTENSIONS ON)   # statement expressions register drop places
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_INTERPROCEDURAL_OPTIMIZATION_DEBUG OFF)
 
+# One set of objects serves the command, the tests and libglass-packetdrill.so. Nothing in it can be replaced from outside,
+# so that code for a shared object is no slower.
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+
 set(GLASS_SANITIZE "" CACHE STRING "sanitizers to build with, e.g. address,undefined")
 option(GLASS_STRICT_SKB "abort when an skb handle goes out of scope without an end" OFF)
 
