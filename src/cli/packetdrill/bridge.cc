@@ -3,8 +3,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <thread>
 #include <utility>
 
 namespace glass::packetdrill {
@@ -15,6 +19,14 @@ constexpr int64_t kHour = 3'600'000'000;
 constexpr std::chrono::seconds kPatience{1};  // of the real clock: packetdrill's own with its second thread
 
 bool on_first_thread() { return ::gettid() == ::getpid(); }
+
+// Whether a thread waits for something: the letter behind the name in its stat file.
+bool is_asleep(pid_t thread) {
+  std::ifstream in("/proc/self/task/" + std::to_string(thread) + "/stat");
+  const std::string stat{std::istreambuf_iterator<char>(in), {}};
+  const size_t state = stat.rfind(')') + 2;
+  return state >= stat.size() || stat[state] == 'S';
+}
 
 }  // namespace
 
@@ -28,6 +40,7 @@ int64_t Bridge::call(std::function<int64_t(Syscalls&)> call) {
   target_->start_call(std::move(call));
   if (auto finished = target_->finished_call()) return finished->result;
   if (on_first_thread()) return call_alone();
+  caller_ = ::gettid();
   changed_.wait(lock, [&] { return result_.has_value(); });
   return *std::exchange(result_, std::nullopt);
 }
@@ -57,6 +70,16 @@ void Bridge::hand_over(Lock& lock) {
   changed_.notify_all();
   changed_.wait_for(lock, kPatience, [&] { return !clock_unread_; });
   clock_unread_ = false;
+  caller_busy_ = true;
+}
+
+// Only while packetdrill's own lock is free, or the other thread would wait for it.
+void Bridge::await_second_thread(Lock& lock) {
+  if (!std::exchange(caller_busy_, false)) return;
+  lock.unlock();
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (!is_asleep(caller_) && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  lock.lock();
 }
 
 int Bridge::add_descriptor(int64_t fd) {
@@ -116,7 +139,11 @@ int64_t Bridge::clock_us() {
 void Bridge::sleep(int64_t us) {
   Lock lock(mutex_);
   const int64_t end = target_->now_us() + us;
-  while (target_->now_us() < end) run_until(lock, end);
+  await_second_thread(lock);
+  while (target_->now_us() < end) {
+    run_until(lock, end);
+    await_second_thread(lock);
+  }
 }
 
 std::optional<std::string> Bridge::command(const std::string& text) {

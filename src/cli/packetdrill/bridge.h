@@ -49,6 +49,7 @@ class Bridge {
   int64_t call_alone();
   void run_until(Lock&, int64_t us);
   void hand_over(Lock&);
+  void await_second_thread(Lock&);
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -58,6 +59,8 @@ class Bridge {
 
   std::optional<int64_t> result_;  // of the call that blocked
   bool clock_unread_ = false;      // it has returned, its thread has not yet asked for the time
+  pid_t caller_ = 0;               // its thread
+  bool caller_busy_ = false;       // with the result
 };
 
 // There is none before packetdrill_interface_init().

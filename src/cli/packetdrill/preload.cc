@@ -2,6 +2,7 @@
 // sendfile(). These functions take the library's place where this object is preloaded.
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -45,7 +46,7 @@ GLASS_PRELOADED int system(const char* command) {
   return EXIT_FAILURE << 8;
 }
 
-// Packetdrill wants as many bytes as it asked for; what the target has no more of is 0.
+// Packetdrill wants as many bytes of tcp_info as it asked for; what the target has no more of is 0.
 GLASS_PRELOADED int getsockopt(int fd, int level, int name, void* value, socklen_t* length) noexcept {
   if (!bridge || bridge->descriptor(fd) < 0) {
     static auto* const real = next<int(int, int, int, void*, socklen_t*)>("getsockopt");
@@ -54,7 +55,7 @@ GLASS_PRELOADED int getsockopt(int fd, int level, int name, void* value, socklen
   const socklen_t wanted = *length;
   std::memset(value, 0, wanted);
   const int64_t result = bridge->raw_sockopt(fd, level, name, value, length);
-  if (result >= 0) *length = wanted;
+  if (result >= 0 && level == SOL_TCP && name == TCP_INFO) *length = wanted;
   return static_cast<int>(posix(result));
 }
 
