@@ -29,11 +29,13 @@ class LinkRecorder::RecordingQdisc final : public Qdisc {
   RecordingQdisc(std::unique_ptr<Qdisc> inner, LinkRecorder& recorder, size_t host)
       : inner_(std::move(inner)), recorder_(recorder), host_(host) {}
 
-  void enqueue(Skb skb, Instant now) override {
+  bool enqueue(Skb skb, Instant now) override {
     if (!skb->is_gso()) return enqueue_one(std::move(skb), now);
     sk_buff_head segments;
     skb_segment(std::move(skb), segments);
-    while (Skb segment = segments.pop_front()) enqueue_one(std::move(segment), now);
+    bool room = true;
+    while (Skb segment = segments.pop_front()) room &= enqueue_one(std::move(segment), now);
+    return room;
   }
   Skb dequeue(Instant now) override { return inner_->dequeue(now); }
   Instant next_dequeue() const override { return inner_->next_dequeue(); }
@@ -41,9 +43,9 @@ class LinkRecorder::RecordingQdisc final : public Qdisc {
   std::string describe() const override { return inner_->describe(); }
 
  private:
-  void enqueue_one(Skb skb, Instant now) {
+  bool enqueue_one(Skb skb, Instant now) {
     recorder_.sent(host_, *skb, now);
-    inner_->enqueue(std::move(skb), now);
+    return inner_->enqueue(std::move(skb), now);
   }
 
   std::unique_ptr<Qdisc> inner_;

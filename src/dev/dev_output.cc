@@ -1,5 +1,7 @@
 // The way down, from the Internet layer to a driver. Functions that begin with two underscores carry Linux's names for
 // the same steps.
+#include <errno.h>
+
 #include <algorithm>
 
 #include "dev/netdevice.h"
@@ -77,18 +79,22 @@ void purge(Qdisc* qdisc, Verdict why) {
 
 }  // namespace
 
-void __dev_queue_xmit(Skb skb) {
+int __dev_queue_xmit(Skb skb) {
   net_device& dev = *skb->dev;
   PROBE(dev.ns.trace, skb);
   skb_reset_mac_header(skb);
   if (!dev.up) [[unlikely]] {
     ++dev.stats.tx_dropped;
-    return kfree_skb_reason(std::move(skb), DROP(DEV_READY));
+    kfree_skb_reason(std::move(skb), DROP(DEV_READY));
+    return 0;
   }
-  if (!dev.qdisc) [[likely]]
-    return dev_hard_start_xmit(dev, std::move(skb));
-  dev.qdisc->enqueue(std::move(skb), dev.ns.now);
+  if (!dev.qdisc) [[likely]] {
+    dev_hard_start_xmit(dev, std::move(skb));
+    return 0;
+  }
+  const bool room = dev.qdisc->enqueue(std::move(skb), dev.ns.now);
   __qdisc_run(dev);
+  return room ? 0 : ENOBUFS;
 }
 
 void dev_hard_start_xmit(net_device& dev, Skb skb) {

@@ -156,8 +156,8 @@ void dev_add_pack(softnet_data&, uint16_t protocol, packet_type);
 
 // --- send
 // Hands a packet with its link header in place to the device's qdisc, or straight to the driver where there is none.
-void __dev_queue_xmit(Skb);
-inline void dev_queue_xmit(Skb skb) { __dev_queue_xmit(std::move(skb)); }
+int __dev_queue_xmit(Skb);  // 0, or ENOBUFS: this host's own queue had no room
+inline int dev_queue_xmit(Skb skb) { return __dev_queue_xmit(std::move(skb)); }
 // To the driver: taps, software GSO and checksum where the device cannot (SKB_GSO_SEG / SKB_CSUM when impossible).
 void dev_hard_start_xmit(net_device&, Skb);
 // Packets queued and not yet taken by the driver are dropped (QUEUE_PURGE), timers cancelled: before a device goes

@@ -46,7 +46,7 @@ class Netem final : public Qdisc {
   }
   ~Netem() override;
 
-  void enqueue(Skb skb, Instant now) override { netem_enqueue(std::move(skb), now); }
+  bool enqueue(Skb skb, Instant now) override { return netem_enqueue(std::move(skb), now); }
   Skb dequeue(Instant now) override;
   Instant next_dequeue() const override { return heap_.empty() ? kNever : heap_.front().time_to_send; }
   uint32_t qlen() const override { return static_cast<uint32_t>(heap_.size()); }
@@ -62,9 +62,9 @@ class Netem final : public Qdisc {
     return a.time_to_send != b.time_to_send ? a.time_to_send > b.time_to_send : a.order > b.order;
   }
 
-  void netem_enqueue(Skb skb, Instant now);
-  void impair(Skb skb, Instant now, bool may_duplicate);
-  void corrupt_and_hold(Skb skb, Instant now);
+  bool netem_enqueue(Skb skb, Instant now);
+  bool impair(Skb skb, Instant now, bool may_duplicate);
+  bool corrupt_and_hold(Skb skb, Instant now);
   static bool netem_corrupt(const Skb& skb, Rng& rng);
   void hold(Skb skb, Instant now);
   Instant time_to_send(uint32_t len, Instant now);
@@ -88,29 +88,41 @@ Netem::~Netem() {
 }
 
 // What happens to a packet on a link happens to what the link carries, so large packets are cut first.
-void Netem::netem_enqueue(Skb skb, Instant now) {
+bool Netem::netem_enqueue(Skb skb, Instant now) {
   PROBE(ns_.trace, skb);
   if (!skb->is_gso()) return impair(std::move(skb), now, true);
   sk_buff_head segments;
   skb_segment(std::move(skb), segments);
-  while (Skb segment = segments.pop_front()) impair(std::move(segment), now, true);
+  bool room = true;
+  while (Skb segment = segments.pop_front()) room &= impair(std::move(segment), now, true);
+  return room;
 }
 
 // A packet that is both lost and duplicated arrives once.
-void Netem::impair(Skb skb, Instant now, bool may_duplicate) {
+bool Netem::impair(Skb skb, Instant now, bool may_duplicate) {
   const bool twice = may_duplicate && duplicate_.happens(rng_, config_.duplicate, config_.duplicate_correlation);
   const bool lost = loss_.happens(rng_, config_.loss, config_.loss_correlation);
-  if (lost && !twice) return kfree_skb_reason(std::move(skb), DROP(QDISC_DROP));
+  if (lost && !twice) {
+    kfree_skb_reason(std::move(skb), DROP(QDISC_DROP));
+    return true;
+  }
   Skb copy = twice && !lost ? skb_clone(*skb) : Skb();
-  corrupt_and_hold(std::move(skb), now);
+  const bool room = corrupt_and_hold(std::move(skb), now);
   if (copy) impair(std::move(copy), now, false);
+  return room;
 }
 
-void Netem::corrupt_and_hold(Skb skb, Instant now) {
-  if (corrupt_.happens(rng_, config_.corrupt, config_.corrupt_correlation) && !netem_corrupt(skb, rng_))
-    return kfree_skb_reason(std::move(skb), DROP(SKB_CSUM));
-  if (qlen() >= config_.limit) return kfree_skb_reason(std::move(skb), DROP(QDISC_OVERLIMIT));
+bool Netem::corrupt_and_hold(Skb skb, Instant now) {
+  if (corrupt_.happens(rng_, config_.corrupt, config_.corrupt_correlation) && !netem_corrupt(skb, rng_)) {
+    kfree_skb_reason(std::move(skb), DROP(SKB_CSUM));
+    return true;
+  }
+  if (qlen() >= config_.limit) {
+    kfree_skb_reason(std::move(skb), DROP(QDISC_OVERLIMIT));
+    return false;
+  }
   hold(std::move(skb), now);
+  return true;
 }
 
 // Flips one bit. The checksum is completed before, so that whoever verifies it sees the damage.

@@ -14,9 +14,13 @@ class Pfifo final : public Qdisc {
     const Verdict why = DROP(QUEUE_PURGE);
     queue_.purge(why);
   }
-  void enqueue(Skb skb, Instant) override {
-    if (queue_.qlen() >= limit_) return kfree_skb_reason(std::move(skb), DROP(QDISC_OVERLIMIT));
+  bool enqueue(Skb skb, Instant) override {
+    if (queue_.qlen() >= limit_) {
+      kfree_skb_reason(std::move(skb), DROP(QDISC_OVERLIMIT));
+      return false;
+    }
     queue_.push_back(std::move(skb));
+    return true;
   }
   Skb dequeue(Instant) override { return queue_.pop_front(); }
   Instant next_dequeue() const override { return queue_.empty() ? kNever : Instant::min(); }

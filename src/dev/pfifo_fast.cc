@@ -24,7 +24,7 @@ class PfifoFast final : public Qdisc {
     for (sk_buff_head& band : band_) band.purge(why);
   }
 
-  void enqueue(Skb skb, Instant) override { pfifo_fast_enqueue(std::move(skb)); }
+  bool enqueue(Skb skb, Instant) override { return pfifo_fast_enqueue(std::move(skb)); }
 
   Skb dequeue(Instant) override {
     if (!qlen_) return {};
@@ -40,7 +40,7 @@ class PfifoFast final : public Qdisc {
   std::string describe() const override { return "pfifo_fast"; }
 
  private:
-  void pfifo_fast_enqueue(Skb skb);
+  bool pfifo_fast_enqueue(Skb skb);
 
   net& ns_;
   uint32_t limit_, qlen_ = 0;
@@ -48,14 +48,18 @@ class PfifoFast final : public Qdisc {
   std::array<sk_buff_head, 3> band_;
 };
 
-void PfifoFast::pfifo_fast_enqueue(Skb skb) {
+bool PfifoFast::pfifo_fast_enqueue(Skb skb) {
   PROBE(ns_.trace, skb);
-  if (qlen_ >= limit_) return kfree_skb_reason(std::move(skb), DROP(QDISC_OVERLIMIT));
+  if (qlen_ >= limit_) {
+    kfree_skb_reason(std::move(skb), DROP(QDISC_OVERLIMIT));
+    return false;
+  }
   const unsigned band = band_of(*skb);
   ns_.trace.queued(skb->id, skb->len);
   band_[band].push_back(std::move(skb));
   filled_ |= 1u << band;
   ++qlen_;
+  return true;
 }
 
 }  // namespace

@@ -15,8 +15,9 @@ namespace glass {
 class Qdisc {
  public:
   virtual ~Qdisc() = default;
-  // Takes the packet: queued (possibly twice, possibly changed) or dropped with its reason. May read `now`.
-  virtual void enqueue(Skb, Instant now) = 0;
+  // Takes the packet: queued (possibly twice, possibly changed) or dropped with its reason. May read `now`. False:
+  // there was no room, which the sender is to know (Linux's NET_XMIT_DROP); what a link loses nobody is told of.
+  virtual bool enqueue(Skb, Instant now) = 0;
   // The next packet that may leave at `now`; empty handle if none may.
   virtual Skb dequeue(Instant now) = 0;
   // When dequeue() is worth calling again: <= now if a packet is ready, a later instant while packets are held back,

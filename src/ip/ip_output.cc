@@ -160,8 +160,7 @@ int ip_finish_output2(Ip& ip, Skb&& skb, dst_entry* dst) {
     count_group(ip, skb, *dst);
     if (dst->dev->has_link_header) eth_header(skb, *dst->dev, group_mac(*dst), ETH_P_IP);
   }
-  dev_queue_xmit(std::move(skb));
-  return 0;
+  return dev_queue_xmit(std::move(skb));
 }
 
 int ip_output(Ip& ip, Skb&& skb, dst_entry* dst) {
@@ -188,6 +187,10 @@ Result<void> Ip::ip_send_skb(Skb skb, dst_entry* dst, const IpAddress& saddr, co
   }
   put_header(*this, skb, saddr, daddr, tx);
   error = ip_local_out(*this, std::move(skb), dst);
+  if (error == ENOBUFS) {  // a datagram may be lost, here as well as elsewhere
+    net_.trace.count(Mib::IpOutDiscards);
+    return {};
+  }
   return error ? Result<void>(Err(error)) : Result<void>();
 }
 

@@ -141,8 +141,7 @@ int neigh_hh_output(neighbour& n, Skb&& skb) {
   uint8_t* header = skb_push(skb, ETH_HLEN);
   std::memcpy(header, n.hh.data(), ETH_HLEN);
   skb_reset_mac_header(skb);
-  dev_queue_xmit(std::move(skb));
-  return 0;
+  return dev_queue_xmit(std::move(skb));
 }
 
 int neigh_resolve_output(neighbour& n, Skb&& skb) {

@@ -348,11 +348,13 @@ void tcp_set_skb_tso_segs(sk_buff*, uint32_t mss_now);
 inline Seq tcp_wnd_end(const tcp_sock* tp) { return tp->snd_una + tp->snd_wnd; }
 void tcp_send_fin(tcp_sock*);
 void tcp_send_active_reset(tcp_sock*);
-bool tcp_write_wakeup(tcp_sock*, Mib);  // zero-window probe; false: could not be sent
+bool tcp_write_wakeup(tcp_sock*, Mib);  // zero-window probe; false: our own queue had no room for it
 void tcp_send_probe0(tcp_sock*);
 bool tcp_xmit_probe_skb(tcp_sock*, bool urgent, Mib);
 
 // tcp_transmit.cc
+// This host's own queue had no room for the packet. That is congestion, but the network is not to blame.
+inline bool tcp_local_congestion(const Result<void>& sent) { return !sent && sent.error() == ENOBUFS; }
 Result<void> __tcp_transmit_skb(tcp_sock*,
                                 sk_buff&);  // a segment of the queues: a packet that shares its data is sent
 Result<void> __tcp_transmit_skb(tcp_sock*, Seq seq, uint16_t flags, Seq ack);  // the same with another ACK number

@@ -223,7 +223,7 @@ void tcp_send_active_reset(tcp_sock* tp) {
 // section 4.2.3.6).
 bool tcp_xmit_probe_skb(tcp_sock* tp, bool urgent, Mib counter) {
   count(tp, counter);
-  return __tcp_transmit_skb(tp, tp->snd_una - (urgent ? 0 : 1), TCPHDR_ACK).has_value();
+  return !tcp_local_congestion(__tcp_transmit_skb(tp, tp->snd_una - (urgent ? 0 : 1), TCPHDR_ACK));
 }
 
 bool tcp_write_wakeup(tcp_sock* tp, Mib counter) {
@@ -236,9 +236,9 @@ bool tcp_write_wakeup(tcp_sock* tp, Mib counter) {
   TCP_SKB_CB(s).tcp_flags |= TCPHDR_PSH;
   tcp_set_skb_tso_segs(s, mss);
   s->tstamp = now_of(tp);
-  if (!__tcp_transmit_skb(tp, *s)) return false;
-  event_new_data_sent(tp);
-  return true;
+  const Result<void> sent = __tcp_transmit_skb(tp, *s);
+  if (sent) event_new_data_sent(tp);
+  return !tcp_local_congestion(sent);
 }
 
 }  // namespace glass

@@ -190,8 +190,7 @@ void tcp_retransmit_timer(tcp_sock* tp) {
   count_failure(tp);
   tcp_enter_loss(tp);
   update_rto_stats(tp);
-  if (!tcp_retransmit_skb(tp, tp->tcp_rtx_queue.front(), 1))
-    // It could not leave this host: try again soon, and do not blame the network.
+  if (tcp_local_congestion(tcp_retransmit_skb(tp, tp->tcp_rtx_queue.front(), 1)))
     return tcp_reset_xmit_timer(tp, ICSK_TIME_RETRANS, TCP_RESOURCE_PROBE_INTERVAL);
   next_rto(tp);
 }

@@ -66,8 +66,12 @@ void probe_keepalive(tcp_sock* tp) {
       tcp_send_active_reset(tp);
       return tcp_write_err(tp);
     }
-    ++tp->icsk_probes_out;
-    again = tcp_write_wakeup(tp, Mib::TcpExtTCPKeepAlive) ? keepalive_intvl_when(tp) : Duration(500ms);
+    if (tcp_write_wakeup(tp, Mib::TcpExtTCPKeepAlive)) {
+      ++tp->icsk_probes_out;
+      again = keepalive_intvl_when(tp);
+    } else {
+      again = 500ms;
+    }
   } else if (!busy) {
     again -= idle;
   }

@@ -113,13 +113,16 @@ Result<void> send(tcp_sock* tp, Skb skb, uint32_t pcount) {
   }
   const uint16_t id = tp->inet_id;
   tp->inet_id = static_cast<uint16_t>(id + pcount);
-  return tp->tcp().ip().ip_queue_xmit(std::move(skb), dst, tp->skc_rcv_saddr, tp->skc_daddr,
-                                      {.tos = tp->sk_tos,
-                                       .ttl = tp->sk_ttl,
-                                       .dont_fragment = true,
-                                       .protocol = IPPROTO_TCP,
-                                       .id = id,
-                                       .options = tp->inet_opt});
+  const IpTx tx{.tos = tp->sk_tos,
+                .ttl = tp->sk_ttl,
+                .dont_fragment = true,
+                .protocol = IPPROTO_TCP,
+                .id = id,
+                .options = tp->inet_opt};
+  Result<void> sent = tp->tcp().ip().ip_queue_xmit(std::move(skb), dst, tp->skc_rcv_saddr, tp->skc_daddr, tx);
+  if (tcp_local_congestion(sent)) [[unlikely]]
+    tcp_enter_cwr(tp);
+  return sent;
 }
 
 // The data part of what is sent: short linear data is copied, fragments are shared.
