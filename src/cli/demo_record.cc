@@ -33,8 +33,8 @@ class LinkRecorder::RecordingQdisc final : public Qdisc {
     if (!skb->is_gso()) return enqueue_one(std::move(skb), now);
     sk_buff_head segments;
     skb_segment(std::move(skb), segments);
-    bool room = true;
-    while (Skb segment = segments.pop_front()) room &= enqueue_one(std::move(segment), now);
+    bool room = false;  // for any of it; the rest is lost like on a link
+    while (Skb segment = segments.pop_front()) room |= enqueue_one(std::move(segment), now);
     return room;
   }
   Skb dequeue(Instant now) override { return inner_->dequeue(now); }

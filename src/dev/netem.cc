@@ -93,8 +93,8 @@ bool Netem::netem_enqueue(Skb skb, Instant now) {
   if (!skb->is_gso()) return impair(std::move(skb), now, true);
   sk_buff_head segments;
   skb_segment(std::move(skb), segments);
-  bool room = true;
-  while (Skb segment = segments.pop_front()) room &= impair(std::move(segment), now, true);
+  bool room = false;  // for any of it; the rest is lost like on a link
+  while (Skb segment = segments.pop_front()) room |= impair(std::move(segment), now, true);
   return room;
 }
 

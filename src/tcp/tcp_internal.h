@@ -5,7 +5,11 @@
 //         tcp_input.cc      tcp_rcv_established: fast path, slow path           tcp_validate.cc: is the segment
 //         acceptable tcp_state.cc      tcp_rcv_state_process: all other states             tcp_synsent.cc: connecting
 //         tcp_ack.cc        what an ACK acknowledges                            tcp_sack.cc: what SACK says
-//         tcp_recovery.cc   what is lost, cwnd while recovering                 tcp_rtt.cc: RTT and RTO
+//         tcp_clean_rtx.cc  what it takes off the retransmit queue              tcp_rtt.cc: RTT and RTO
+//         tcp_recovery.cc   Open, Disorder, CWR, Recovery, Loss                 tcp_prr.cc: the window meanwhile
+//         tcp_rack.cc       what is lost, by time                               tcp_reno_sack.cc: without SACK
+//         tcp_undo.cc       a reduction that proved needless                    tcp_frto.cc: a spurious time-out
+//         tcp_dsack.cc      duplicates reported                                 tcp_reordering.cc: its degree
 //         tcp_data_queue.cc bytes in order and out of order                     tcp_ofo.cc, tcp_sack_out.cc: SACK
 //         blocks to send tcp_rcvbuf.cc     the window offered                                  tcp_ack_out.cc: when to
 //         acknowledge
@@ -14,7 +18,9 @@
 //         tcp_retransmit.cc retransmission                                      tcp_fragment.cc: splitting segments
 //         tcp_connect.cc    SYN, SYN-ACK                                        tcp_reset.cc: RST and ACK without a
 //         socket
-//   time  tcp_timer.cc      RTO, probes, delayed ACK, keepalive
+//         tcp_rtx_queue.cc  what was sent, in two orders                        tcp_sack_shift.cc: SACKed runs merged
+//   time  tcp_timer.cc      delayed ACK, keepalive                              tcp_rto.cc: retransmission time-out
+//         tcp_tlp.cc        tail loss probe                                     tcp_probe.cc: zero-window probes
 //   life  tcp.cc tcp_close.cc tcp_sockopt.cc tcp_info.cc tcp_listen.cc
 //   rate  tcp_cong.cc       congestion control's door; cong/: one file an algorithm behind tcp_cong.h
 //         tcp_cwnd.cc       who may grow the window                             tcp_rate.cc: how fast data arrives
