@@ -45,7 +45,10 @@ PlaySettings settings_of(const DrillOptions& o) {
   if (o.ts_tick_us) settings.run.overrides.emplace_back("tcp_ts_tick_usecs", std::to_string(*o.ts_tick_us));
   const bool kernel = o.target == "kernel";
   settings.make_target = kernel ? make_kernel_target : drill::make_glass_target;
-  if (kernel) settings.jobs = 1;  // one device, one clock
+  if (kernel) {
+    check_or_fail(can_make_kernel_target());
+    settings.jobs = 1;  // one clock: scripts beside each other would disturb it
+  }
   if (!settings.jobs) settings.jobs = std::max(1u, std::thread::hardware_concurrency());
   return settings;
 }

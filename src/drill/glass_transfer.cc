@@ -30,6 +30,10 @@ size_t size_of(const msghdr& m) {
   return n;
 }
 
+bool is_unspecified(const msghdr& m) {
+  return m.msg_namelen >= sizeof(sa_family_t) && static_cast<const sockaddr*>(m.msg_name)->sa_family == AF_UNSPEC;
+}
+
 bool connecting(const sock* sk) {
   return sk->skc_protocol == IPPROTO_TCP && (tcp_state::bit(sk->skc_state) & tcp_state::bit(tcp_state::SYN_SENT));
 }
@@ -42,10 +46,12 @@ int64_t GlassSyscalls::send_pieces(const std::shared_ptr<SocketFile>& s, const m
   const bool blocks = !s->nonblocking && !(flags & MSG_DONTWAIT);
   const auto so_far = [&](int error) { return call_.done ? static_cast<int64_t>(call_.done) : -error; };
   if (call_.again && call_.done && s->sk()->sk_err) return so_far(0);
+  // A stream needs a name only to open a connection with data.
+  const bool stream = s->sk()->skc_protocol == IPPROTO_TCP;
+  const bool named = m.msg_name && !call_.again && (!stream || (flags & MSG_FASTOPEN));
   Result<SocketAddress> to = SocketAddress{};
-  const bool named = m.msg_name && !call_.again;
   if (named) to = from_native(static_cast<const sockaddr*>(m.msg_name), m.msg_namelen);
-  if (!to) return -to.error();
+  if (!to) return stream && is_unspecified(m) ? -EOPNOTSUPP : -to.error();
   if (call_.again) flags &= ~MSG_FASTOPEN;
   auto pieces = pieces_of<const uint8_t>({m.msg_iov, m.msg_iovlen}, call_.done);
   if (!pieces) return -pieces.error();

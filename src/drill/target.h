@@ -99,6 +99,8 @@ class Target {
   virtual bool can_tell_drops() const = 0;
   virtual std::optional<DropReport> last_drop() = 0;
 
+  // Where the script lies: its commands name files relative to it.
+  virtual void set_directory(const std::string& /*path*/) {}
   // A shell line of the script (init, cleanup, in between). An error text, or nothing if it was done.
   virtual std::optional<std::string> command(const std::string& text) = 0;
 

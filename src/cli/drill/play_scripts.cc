@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <condition_variable>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <mutex>
@@ -84,6 +85,7 @@ ScriptOutcome play_script(const std::string& path, const PlaySettings& settings)
   const auto script = drill::parse_script(path, *text, settings.defines);
   if (!script) return failed_early(path, script.error().line, script.error().text);
   const auto target = settings.make_target(drill::addresses_of(*script, settings.run));
+  target->set_directory(std::filesystem::absolute(path).parent_path().string());
   ScriptOutcome outcome{.path = path, .result = drill::run_script(*script, *target, settings.run)};
   outcome.report = drill::format_failure(*script, outcome.result);
   if (settings.run.record) outcome.result.recorded.insert(0, opening_comment(*text));
