@@ -1,4 +1,8 @@
-// Where packetdrill comes in.
+// Where packetdrill comes in:
+//
+//   packetdrill --so_filename=build/release/libglass-packetdrill.so script.pkt
+//
+// Neither root nor a network namespace, a device or LD_PRELOAD is needed: nothing of the machine is touched.
 #include <dlfcn.h>
 #include <unistd.h>
 

@@ -1,5 +1,6 @@
 #include "cli/packetdrill/invocation.h"
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -57,9 +58,11 @@ std::vector<std::string> own_command_line() {
 
 Invocation understand(const std::vector<std::string>& command_line) {
   Invocation out;
-  if (command_line.empty()) return out;
+  const auto last = std::find_if(command_line.rbegin(), command_line.rend(),
+                                 [](const std::string& argument) { return !argument.starts_with("-"); });
+  if (last == command_line.rend()) return out;
   const Options options = options_of(command_line);
-  const std::string& path = command_line.back();
+  const std::string& path = *last;
   const auto script = drill::parse_script(path, read_file(path), options.defines);
   if (!script) return out;
   out.addresses = drill::addresses_of(*script, options.run);
