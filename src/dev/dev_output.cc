@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "dev/netdevice.h"
+#include "net/sk_error_queue.h"
 #include "skb/gso.h"
 
 namespace glass {
@@ -43,6 +44,14 @@ void __qdisc_run(net_device& dev) {
   if (dev.qdisc->qlen()) __netif_schedule(dev);
 }
 
+// The driver has it: SO_TIMESTAMPING's software stamp. What comes behind this host's driver owes it nothing.
+void skb_tx_timestamp(const Skb& skb) {
+  if (!skb->tx_flags) [[likely]]
+    return;
+  if ((skb->tx_flags & SKBTX_SW_TSTAMP) && skb->sk) __skb_tstamp_tx(*skb, skb->sk, skb->tskey, SCM_TSTAMP_SND);
+  skb->tx_flags = 0;
+}
+
 // Ready for the wire, apart from what the device does itself.
 void xmit_one(net_device& dev, Skb skb) {
   if (skb->ip_summed == IpSummed::partial && !(dev.features & NETIF_F_HW_CSUM) && !skb_checksum_help(skb))
@@ -54,10 +63,13 @@ void xmit_one(net_device& dev, Skb skb) {
     for (const PacketTap& tap : dev.sd.taps) tap(dev, *skb, true);
   dev.stats.tx_packets += skb->gso_segs ? skb->gso_segs : 1;
   dev.stats.tx_bytes += skb->len;
+  skb_tx_timestamp(skb);
+  skb_orphan(skb);
   dev.driver->ndo_start_xmit(std::move(skb));
 }
 
 void xmit_segments(net_device& dev, Skb skb) {
+  skb_tx_timestamp(skb);
   sk_buff_head segments;
   skb_segment(std::move(skb), segments);
   if (segments.empty()) ++dev.stats.tx_dropped;
@@ -88,6 +100,8 @@ int __dev_queue_xmit(Skb skb) {
     kfree_skb_reason(std::move(skb), DROP(DEV_READY));
     return 0;
   }
+  if ((skb->tx_flags & SKBTX_SCHED_TSTAMP) && skb->sk) [[unlikely]]
+    __skb_tstamp_tx(*skb, skb->sk, skb->tskey, SCM_TSTAMP_SCHED);
   if (!dev.qdisc) [[likely]] {
     dev_hard_start_xmit(dev, std::move(skb));
     return 0;

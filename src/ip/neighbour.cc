@@ -99,6 +99,7 @@ void enqueue(neighbour& n, Skb skb) {
   const auto limit = static_cast<uint64_t>(n.ip->ns().sysctl.neigh_unres_qlen_bytes);
   while (!n.arp_queue.empty() && uint64_t{n.arp_queue_len_bytes} + skb->truesize > limit)
     kfree_skb_reason(dequeue(n), DROP(NEIGH_QUEUEFULL));
+  skb_orphan(skb);
   n.arp_queue_len_bytes += skb->truesize;
   skb->trace->queued(skb->id, skb->len);
   n.arp_queue.push_back(std::move(skb));

@@ -106,6 +106,7 @@ struct sock : sock_common {
   std::unique_ptr<sock_ext, sock_ext_delete> sk_ext;  // error queue, time stamping, marks: sk_error_queue.h
   int32_t sk_rmem_alloc = 0;                          // bytes charged for received packets
   int32_t sk_wmem_queued = 0;                         // bytes charged for data to send or unacknowledged
+  int32_t sk_wmem_alloc = 0;                          // bytes of sent packets that lie in a qdisc
   int32_t sk_rcvbuf = 0, sk_sndbuf = 0;               // their limits
   uint16_t sk_err = 0, sk_err_soft = 0;               // errno values: reported once / only if nothing better comes
   uint8_t sk_shutdown = 0;                            // RCV_SHUTDOWN | SEND_SHUTDOWN
@@ -156,6 +157,13 @@ void sk_error_report(sock*);       // POLLERR
 
 // Receive accounting: charges skb->truesize to sk_rmem_alloc until the packet ends.
 void skb_set_owner_r(const Skb&, sock*);
+
+// The packet leaves this host's accounts.
+inline void skb_orphan(const Skb& skb) {
+  if (skb->destructor) skb->destructor(skb.get());
+  skb->destructor = nullptr;
+  skb->sk = nullptr;
+}
 
 // Takes sk_err: reports it once.
 int sock_error(sock*);

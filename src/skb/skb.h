@@ -34,6 +34,9 @@ enum class PacketType : uint8_t { host, broadcast, multicast, otherhost, outgoin
 // What is known of the transport checksum: Linux's CHECKSUM_NONE / UNNECESSARY / PARTIAL.
 enum class IpSummed : uint8_t { none, unnecessary, partial };
 
+// SO_TIMESTAMPING: when the packet reached the qdisc, the driver; when it was acknowledged.
+inline constexpr uint8_t SKBTX_SW_TSTAMP = 1, SKBTX_SCHED_TSTAMP = 2, SKBTX_ACK_TSTAMP = 4;
+
 struct skb_frag {
   DataBlock* block;
   uint32_t offset, size;
@@ -66,9 +69,11 @@ struct sk_buff {
   PacketType pkt_type;
   IpSummed ip_summed;
   uint8_t nr_frags;
-  uint8_t tree_color;                // red-black colour while in a tree
+  uint8_t tree_color : 1;            // red-black colour while in a tree
+  uint8_t tx_flags : 7;              // SKBTX_*: stamps wanted of the byte `tskey`
   uint16_t gso_size, gso_segs;       // payload bytes a segment, segments; gso_size 0: one packet
   uint16_t csum_start, csum_offset;  // ip_summed partial: sum from head + csum_start, result at + csum_offset
+  uint32_t tskey;                    // with tx_flags: sequence number
   Instant tstamp;                    // received, or to be sent
   skb_frag* more_frags;              // fragments beyond kInlineFrags
   skb_frag frag[kInlineFrags];

@@ -20,11 +20,14 @@ Tcp::Tcp(net& n, Ip& ip)
       timewait_slab_(sizeof(tcp_timewait_sock), 64, 64),
       ca_priv_slab_(ICSK_CA_PRIV_SIZE, 64, 64),
       hashinfo_(std::make_unique<inet_hashinfo>()) {
+  tsq_timer_.function = tcp_tsq_handler;
+  tsq_timer_.tcp = this;
   ip_.inet_add_protocol(IPPROTO_TCP, {tcp_v4_rcv, tcp_v4_err, this});
 }
 
 // What is still in the tables belongs to nobody any more: orphans, TIME_WAIT and half-open entries.
 Tcp::~Tcp() {
+  net_.timers.del_timer(&tsq_timer_);
   std::vector<sock_common*> left;
   for (sock_common* s : hashinfo_->ehash)
     for (; s; s = s->skc_next) left.push_back(s);
@@ -46,6 +49,7 @@ Result<sock*> Tcp::create(uint8_t family) {
   tp->skc_rcv_saddr = IpAddress::v4(0);
   tp->sk_rcvbuf = static_cast<int32_t>(net_.sysctl.tcp_rmem[1]);
   tp->sk_sndbuf = static_cast<int32_t>(net_.sysctl.tcp_wmem[1]);
+  if (net_.sysctl.ip_no_pmtu_disc) tp->pmtudisc = IP_PMTUDISC_DONT;
   tcp_assign_congestion_control(tp);
   tp->reordering = static_cast<uint32_t>(net_.sysctl.tcp_reordering);
   tp->mdev_us = TCP_TIMEOUT_INIT_US;

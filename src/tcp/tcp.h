@@ -47,15 +47,25 @@ class Tcp final : public proto {
   Slab& sock_slab() { return sock_slab_; }
   Slab& request_slab() { return request_slab_; }
   Slab& timewait_slab() { return timewait_slab_; }
+  // A connection whose packets left the qdisc goes on sending; see tcp_tsq.cc.
+  void tsq_schedule(tcp_sock*);
+  void tsq_forget(tcp_sock*);
   Slab& ca_priv_slab() { return ca_priv_slab_; }  // of congestion control
   unsigned orphans = 0;                           // connections the application has closed and the stack still finishes
   unsigned timewaits = 0;
 
  private:
+  struct TsqTimer : timer_list {
+    Tcp* tcp = nullptr;
+  };
+  static void tcp_tsq_handler(timer_list*);
+
   net& net_;
   Ip& ip_;
   Slab sock_slab_, request_slab_, timewait_slab_, ca_priv_slab_;
   std::unique_ptr<inet_hashinfo> hashinfo_;
+  TsqTimer tsq_timer_;
+  std::vector<tcp_sock*> tsq_;
 };
 
 }  // namespace glass

@@ -31,8 +31,11 @@ uint32_t ack_update_window(tcp_sock* tp, const Skb& skb, Seq ack, Seq ack_seq) {
       tp->snd_wnd = window;
       tp->pred_flags = 0;
       tcp_fast_path_check(tp);
-      if (!tp->sk_write_queue.empty() && window > tp->max_window) tcp_sync_mss(tp, tp->icsk_pmtu);
-      tp->max_window = std::max(tp->max_window, window);
+      if (!tp->sk_write_queue.empty()) tcp_slow_start_after_idle_check(tp);
+      if (window > tp->max_window) {
+        tp->max_window = window;
+        tcp_sync_mss(tp, tp->icsk_pmtu);
+      }
     }
   }
   snd_una_update(tp, ack);

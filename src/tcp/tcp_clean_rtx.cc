@@ -4,6 +4,7 @@
 
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_internal.h"
+#include "tcp/tcp_mtu_probe.h"
 
 namespace glass {
 
@@ -56,7 +57,7 @@ void account_acked(tcp_sock* tp, sk_buff* s, const TcpCb& cb, uint32_t pcount, C
   }
 }
 
-Cleaned take_off(tcp_sock* tp, rate_sample& rs, bool ece_ack) {
+Cleaned take_off(tcp_sock* tp, rate_sample& rs, bool ece_ack, Seq prior_snd_una) {
   Cleaned c;
   c.reord = tp->snd_nxt;
   while (sk_buff* s = tp->tcp_rtx_queue.front()) {
@@ -71,9 +72,12 @@ Cleaned take_off(tcp_sock* tp, rate_sample& rs, bool ece_ack) {
     account_acked(tp, s, cb, pcount, c, ece_ack);
     tcp_rate_skb_delivered(tp, s, rs);
     if (!c.fully_acked) break;
+    tcp_ack_tstamp(tp, s, prior_snd_una);
     tcp_wmem_free_skb(tp, tcp_rtx_queue_unlink(tp, s));
   }
   const sk_buff* head = tp->tcp_rtx_queue.front();
+  if (!head) tcp_chrono_stop(tp, TcpChrono::busy);
+  if (between(tp->snd_up, prior_snd_una, tp->snd_una)) tp->snd_up = tp->snd_una;
   if (head && (TCP_SKB_CB(head).sacked & TCPCB_SACKED_ACKED)) c.flag |= FLAG_SACK_RENEGING;
   return c;
 }
@@ -120,7 +124,7 @@ uint32_t tcp_clean_rtx_queue(tcp_sock* tp, uint32_t flag, Seq prior_fack, Seq pr
   const Instant now = now_of(tp);
   const uint32_t prior_sacked = tp->sacked_out;
   rate_sample& rs = *st.rate;
-  const Cleaned c = take_off(tp, rs, flag & FLAG_ECE);
+  const Cleaned c = take_off(tp, rs, flag & FLAG_ECE, prior_snd_una);
   flag |= c.flag;
   Rtts r;
   if (c.first_ackt != Instant{} && !(flag & FLAG_RETRANS_DATA_ACKED)) {
@@ -136,6 +140,7 @@ uint32_t tcp_clean_rtx_queue(tcp_sock* tp, uint32_t flag, Seq prior_fack, Seq pr
   const sk_buff* head = tp->tcp_rtx_queue.front();
   if (flag & FLAG_ACKED) {
     flag |= FLAG_SET_XMIT_TIMER;
+    tcp_mtup_acked(tp);
     progress(tp, flag, c, prior_fack);
   } else if (head && rtt_update && r.sack_us > to_usecs(now - head->tstamp)) {
     // The head was sent after what was SACKed: its time-out has to count from then.

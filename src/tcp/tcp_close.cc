@@ -2,6 +2,7 @@
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_hashtables.h"
 #include "tcp/tcp_internal.h"
+#include "tcp/tcp_zerocopy.h"
 
 namespace glass {
 
@@ -22,6 +23,8 @@ void tcp_write_queue_purge(tcp_sock* tp) {
   tp->sack_hint = tp->retransmit_skb_hint = nullptr;
   tcp_rtx_queue_purge(tp);
   tp->sk_write_queue.purge(nullptr);
+  tcp_chrono_stop(tp, TcpChrono::busy);
+  tcp_zerocopy_purge(tp);
   tp->sk_wmem_queued = 0;
   tp->packets_out = tp->retrans_out = tp->sacked_out = tp->lost_out = 0;
 }
@@ -66,6 +69,13 @@ void tcp_destroy(tcp_sock* tp) {
   tcp_dst_release(tp);
   tcp_cleanup_congestion_control(tp);
   if (sock_flag(tp, SOCK_DEAD)) --tcp.orphans;
+  tcp.tsq_forget(tp);
+  tp->sk_gone = true;
+  if (!tp->sk_wmem_alloc) tcp_free(tp);  // else tcp_wfree() does it
+}
+
+void tcp_free(tcp_sock* tp) {
+  Tcp& tcp = tp->tcp();
   tp->~tcp_sock();
   tcp.sock_slab().free(tp);
 }

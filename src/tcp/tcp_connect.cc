@@ -7,6 +7,7 @@
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_hashtables.h"
 #include "tcp/tcp_internal.h"
+#include "tcp/tcp_mtu_probe.h"
 
 namespace glass {
 
@@ -48,7 +49,7 @@ void init_connection(tcp_sock* tp, const dst_entry* dst) {
                             net_of(tp).sysctl.tcp_window_scaling != 0, tp->rx_opt.rcv_wscale);
   tp->rcv_ssthresh = tp->rcv_wnd;
   tp->snd_wnd = 0;
-  tp->snd_una = tp->snd_sml = tp->snd_nxt = tp->pushed_seq = tp->write_seq;
+  tp->snd_una = tp->snd_sml = tp->snd_nxt = tp->snd_up = tp->pushed_seq = tp->write_seq;
   tp->rcv_nxt = tp->rcv_wup = tp->copied_seq = {};
   tp->icsk_rto_us = TCP_TIMEOUT_INIT_US;
   tp->icsk_retransmits = 0;
@@ -160,13 +161,14 @@ void tcp_rtx_synack(Tcp& tcp, request_sock* req) {
 }
 
 void tcp_init_transfer(tcp_sock* tp) {
-  tcp_init_buffer_space(tp);
+  tcp_mtup_init(tp);
   tp->snd_cwnd = tcp_init_cwnd(tp);
   // RFC 6298 5.7 and RFC 5681 3.1: a handshake that had to be repeated starts with one segment.
   if (tp->total_retrans > 1) tp->snd_cwnd = 1;
   tp->snd_cwnd_stamp = now_of(tp);
   tp->cwnd_usage_seq = tp->snd_nxt;
   if (!tp->icsk_ca_initialized) tcp_init_congestion_control(tp);
+  tcp_init_buffer_space(tp);
 }
 
 namespace {

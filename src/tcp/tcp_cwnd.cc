@@ -53,6 +53,10 @@ void tcp_cwnd_validate(tcp_sock* tp, bool is_cwnd_limited) {
     return;
   }
   tp->snd_cwnd_used = std::max(tp->snd_cwnd_used, tp->packets_out);
+  // All that was written is under way, the window would take more, and the writer waits for room.
+  if (tp->sk_nospace && tp->sk_write_queue.empty() &&
+      in_state(tp, tcp_state::bit(tcp_state::ESTABLISHED) | tcp_state::bit(tcp_state::CLOSE_WAIT)))
+    tcp_chrono_start(tp, TcpChrono::sndbuf_limited);
   const bool idle = now_of(tp) - tp->snd_cwnd_stamp >= std::chrono::microseconds(tp->icsk_rto_us);
   if (idle && net_of(tp).sysctl.tcp_slow_start_after_idle && !tp->icsk_ca_ops->cong_control)
     cwnd_application_limited(tp);

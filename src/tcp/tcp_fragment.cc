@@ -32,11 +32,10 @@ void tcp_adjust_pcount(tcp_sock* tp, const sk_buff* s, int decr) {
 
 void tcp_fragment(tcp_sock* tp, sk_buff_head& queue, sk_buff* s, uint32_t len, uint32_t mss_now) {
   PROBE(net_of(tp).trace, s);
-  net& n = net_of(tp);
   TcpCb& cb = TCP_SKB_CB(s);
   const bool sent = &queue == &tp->tcp_rtx_queue;
   const uint32_t linear_rest = s->headlen() > len ? s->headlen() - len : 0;
-  Skb rest = alloc_skb(n.pool, n.trace, linear_rest, 0);
+  Skb rest = tcp_stream_alloc_skb(tp, linear_rest);
   Skb whole(s);  // borrowed: it stays in the queue
   skb_split(whole, rest, len);
   (void)whole.release();
@@ -55,12 +54,16 @@ void tcp_fragment(tcp_sock* tp, sk_buff_head& queue, sk_buff* s, uint32_t len, u
     tcp_adjust_pcount(tp, s, static_cast<int>(pcount_before) - cb.pcount - rcb.pcount);
     tcp_tsorted_split(tp, s, rest.get());
   }
-  rest->truesize = SKB_TRUESIZE(rest->len);
+  tcp_fragment_tstamp(s, rest.get());
   tp->sk_wmem_queued += static_cast<int32_t>(rest->truesize);
+  rest->truesize += rest->len;
+  s->truesize -= rest->len;
   queue.insert_after(s, std::move(rest));
 }
 
-bool tcp_skb_can_collapse(const sk_buff* to, const sk_buff*) { return !TCP_SKB_CB(to).eor; }
+bool tcp_skb_can_collapse(const sk_buff* to, const sk_buff* from) {
+  return !TCP_SKB_CB(to).eor && TCP_SKB_CB(to).zerocopy == TCP_SKB_CB(from).zerocopy;
+}
 
 bool tcp_skb_shift(tcp_sock* tp, sk_buff* to, sk_buff* from) {
   Skb target(to), source(from);  // borrowed: both stay in the queue
@@ -81,6 +84,8 @@ void tcp_trim_head(tcp_sock* tp, sk_buff* s, uint32_t len) {
   skb_eat(whole, len);
   (void)whole.release();
   cb.seq += len;
+  s->truesize -= len;
+  tp->sk_wmem_queued -= static_cast<int32_t>(len);
   tcp_set_skb_tso_segs(s, mss);
 }
 

@@ -66,6 +66,20 @@ void fill_totals(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_rcv_ooopack = tp->rcv_ooopack;
 }
 
+// Microseconds in which data waited to be acknowledged, and of these how long for the peer's window or our buffer.
+void fill_chrono(const tcp_sock* tp, tcp_info& i) {
+  uint64_t us[3], total = 0;
+  for (size_t n = 0; n < 3; ++n) {
+    uint32_t ticks = tp->chrono_stat[n];
+    if (n + 1 == static_cast<size_t>(tp->chrono_type)) ticks += tcp_chrono_clock(now_of(tp)) - tp->chrono_start;
+    us[n] = uint64_t{ticks} * 100;
+    total += us[n];
+  }
+  i.tcpi_busy_time = total;
+  i.tcpi_rwnd_limited = us[static_cast<size_t>(TcpChrono::rwnd_limited) - 1];
+  i.tcpi_sndbuf_limited = us[static_cast<size_t>(TcpChrono::sndbuf_limited) - 1];
+}
+
 SocketAddress local_of(const sock_common* s) { return {s->skc_rcv_saddr, s->skc_num}; }
 SocketAddress remote_of(const sock_common* s) { return {s->skc_daddr, s->skc_dport}; }
 
@@ -119,6 +133,7 @@ void tcp_fill_info(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_last_ack_recv = ms_since(tp, tp->rcv_tstamp);
   i.tcpi_notsent_bytes = tp->write_seq - tp->snd_nxt;
   fill_totals(tp, i);
+  fill_chrono(tp, i);
 }
 
 std::vector<TcpSocketRow> Tcp::sockets() const {

@@ -15,6 +15,9 @@
 //         acknowledge
 //   down  tcp_send.cc       sendmsg: bytes into segments                        tcp_recv.cc: recvmsg
 //         tcp_output.cc     tcp_write_xmit: what may leave now                  tcp_transmit.cc: header, options, IP
+//         tcp_wmem.cc       the send buffer and what writers wait for           tcp_tso.cc: how much one packet takes
+//         tcp_mtu.cc tcp_mtu_probe.cc  from MTU to MSS, trying a larger one      tcp_tsq.cc: not too much in a qdisc
+//         tcp_zerocopy.cc   MSG_ZEROCOPY                                        tcp_timestamping.cc: SO_TIMESTAMPING
 //         tcp_retransmit.cc retransmission                                      tcp_fragment.cc: splitting segments
 //         tcp_connect.cc    SYN, SYN-ACK                                        tcp_reset.cc: RST and ACK without a
 //         socket
@@ -335,21 +338,61 @@ void tcp_event_ack_sent(tcp_sock*);
 // tcp_send.cc, tcp_recv.cc
 Result<size_t> tcp_sendmsg(tcp_sock*, const MsgSend&);
 Result<size_t> tcp_recvmsg(tcp_sock*, MsgRecv&);
+void tcp_add_write_queue_tail(tcp_sock*, Skb);
+
+// tcp_wmem.cc
+inline constexpr uint32_t kTcpSkbTruesize = 832;  // what an empty segment costs in Linux's send buffer
+Skb tcp_stream_alloc_skb(tcp_sock*, uint32_t linear);
 void tcp_check_space(tcp_sock*);
+void tcp_sndbuf_expand(tcp_sock*);
+void sk_stream_write_space(tcp_sock*);
 bool sk_stream_memory_free(const tcp_sock*);
 bool sk_stream_is_writeable(const tcp_sock*);
 void tcp_wmem_free_skb(tcp_sock*, Skb);  // an acknowledged segment
+void tcp_chrono_start(tcp_sock*, TcpChrono);
+void tcp_chrono_stop(tcp_sock*, TcpChrono);
+inline uint32_t tcp_chrono_clock(Instant t) { return static_cast<uint32_t>(to_usecs(t.time_since_epoch()) / 100); }
+
+// tcp_tsq.cc
+void tcp_set_owner_w(tcp_sock*, const Skb&);
+bool __tcp_small_queue_check(tcp_sock*, const sk_buff*);
+inline bool tcp_small_queue_check(tcp_sock* tp, const sk_buff* s) {  // true: enough of it lies in a qdisc
+  return tp->sk_wmem_alloc && __tcp_small_queue_check(tp, s);
+}
+
+// tcp_timestamping.cc
+Result<uint32_t> tcp_tsflags_of_call(const tcp_sock*, const MsgSend&);
+void tcp_tx_timestamp(tcp_sock*, uint32_t tsflags);  // the last byte written is to be stamped
+void tcp_ack_tstamp(tcp_sock*, const sk_buff*, Seq prior_snd_una);
+void tcp_fragment_tstamp(sk_buff*, sk_buff* rest);
+void tcp_skb_collapse_tstamp(sk_buff* to, const sk_buff* from);
 
 // tcp_output.cc
 bool tcp_write_xmit(tcp_sock*, uint32_t mss_now, int nonagle, int push_one);
 void __tcp_push_pending_frames(tcp_sock*, uint32_t mss_now, int nonagle);
 void tcp_push_pending_frames(tcp_sock*);
+void tcp_push_one(tcp_sock*, uint32_t mss_now);
 void tcp_data_snd_check(tcp_sock*);
+void tcp_event_new_data_sent(tcp_sock*);  // the head of the write queue
+inline bool tcp_urg_mode(const tcp_sock* tp) { return tp->snd_una != tp->snd_up; }
+
+// tcp_mtu.cc
 uint32_t tcp_current_mss(tcp_sock*);
 uint32_t tcp_sync_mss(tcp_sock*, uint32_t pmtu);
 uint32_t tcp_mtu_to_mss(const tcp_sock*, uint32_t pmtu);
 uint32_t tcp_mss_to_mtu(const tcp_sock*, uint32_t mss);
-uint32_t tcp_xmit_size_goal(const tcp_sock*, uint32_t mss_now);
+
+// tcp_tso.cc
+struct TcpLimits {  // what held data back
+  bool cwnd = false, rwnd = false;
+};
+uint32_t tcp_bound_to_half_wnd(const tcp_sock*, uint32_t size);
+uint32_t tcp_xmit_size_goal(tcp_sock*, uint32_t mss_now, bool large_allowed = true);
+bool tcp_nagle_check(const tcp_sock*, bool partial, int nonagle);  // true: wait
+uint32_t tcp_mss_split_point(const tcp_sock*, const sk_buff*, uint32_t mss_now, uint32_t max_segs, int nonagle);
+bool tcp_tso_should_defer(const tcp_sock*, const sk_buff*, uint32_t max_segs, TcpLimits&);
+void tcp_grow_skb(tcp_sock*, sk_buff*, uint32_t amount);
+void tcp_eat_one_skb(tcp_sock*, sk_buff* to, sk_buff* from);  // `from`'s data is in `to`
 void tcp_set_skb_tso_segs(sk_buff*, uint32_t mss_now);
 inline Seq tcp_wnd_end(const tcp_sock* tp) { return tp->snd_una + tp->snd_wnd; }
 void tcp_send_fin(tcp_sock*);
@@ -431,6 +474,7 @@ void tcp_fill_info(const tcp_sock*, tcp_info&);
 void tcp_set_state(tcp_sock*, uint8_t state);
 void tcp_done(tcp_sock*);            // out of the tables; destroyed unless the application still holds it
 void tcp_destroy(tcp_sock*);         // frees it; nothing may refer to it
+void tcp_free(tcp_sock*);            // the memory, once the last packet has left the qdisc
 void tcp_release_orphan(tcp_sock*);  // destroys a closed orphan after its last segment was handled
 void tcp_write_queue_purge(tcp_sock*);
 void tcp_error(tcp_sock*, int error);  // sk_err, and the connection is over

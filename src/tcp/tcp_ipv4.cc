@@ -129,9 +129,19 @@ int icmp_errno(uint8_t type, uint8_t code) {
   return type == 3 && code < std::size(kUnreachable) ? kUnreachable[code] : 0;
 }
 
+// The route learns of it; this connection resends at once what cannot have arrived.
 void tcp_v4_mtu_reduced(tcp_sock* tp, uint32_t mtu) {
-  if (tp->skc_state == tcp_state::LISTEN || mtu >= tp->icsk_pmtu) return;
-  tcp_sync_mss(tp, mtu);
+  if (in_state(tp, tcp_state::bit(tcp_state::LISTEN) | tcp_state::bit(tcp_state::CLOSE))) return;
+  const dst_entry* dst = tcp_route(tp);
+  if (!dst) return;
+  if (mtu < dst->mtu) tp->tcp().ip().update_pmtu(tp->skc_daddr, mtu);
+  dst = tcp_route(tp);
+  if (!dst) return;
+  if (mtu < dst->mtu && tp->pmtudisc != IP_PMTUDISC_DONT) tp->sk_err_soft = EMSGSIZE;
+  const bool believes =
+      tp->pmtudisc != IP_PMTUDISC_DONT && tp->pmtudisc != IP_PMTUDISC_PROBE && tp->pmtudisc != IP_PMTUDISC_INTERFACE;
+  if (!believes || tp->icsk_pmtu <= dst->mtu) return;
+  tcp_sync_mss(tp, dst->mtu);
   tcp_simple_retransmit(tp);
 }
 

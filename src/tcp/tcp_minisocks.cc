@@ -107,7 +107,7 @@ void child_options(tcp_sock* c, const request_sock* req) {
 void child_sequence(tcp_sock* c, const request_sock* req) {
   const Seq mine = req->snt_isn + 1, theirs = req->rcv_nxt;
   c->rcv_wup = c->copied_seq = c->rcv_nxt = theirs;
-  c->snd_una = c->snd_nxt = c->snd_sml = c->write_seq = c->pushed_seq = mine;
+  c->snd_una = c->snd_nxt = c->snd_sml = c->snd_up = c->write_seq = c->pushed_seq = mine;
   c->snd_wl1 = req->rcv_isn;
   c->rcv_wnd = c->rcv_ssthresh = req->rsk_rcv_wnd;
   c->window_clamp = req->window_clamp;

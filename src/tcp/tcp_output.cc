@@ -3,184 +3,131 @@
 #include <algorithm>
 
 #include "tcp/tcp_internal.h"
+#include "tcp/tcp_mtu_probe.h"
 
 namespace glass {
 
-uint32_t tcp_mtu_to_mss(const tcp_sock* tp, uint32_t pmtu) {
-  const uint32_t headers = 40 + tp->icsk_ext_hdr_len;  // IPv4 and TCP without options
-  uint32_t mss = pmtu > headers ? pmtu - headers : 0;
-  mss = std::min<uint32_t>(mss, tp->rx_opt.mss_clamp ? tp->rx_opt.mss_clamp : 65535);
-  mss = std::max<uint32_t>(mss, static_cast<uint32_t>(net_of(tp).sysctl.tcp_min_snd_mss));
-  return mss - (tp->tcp_header_len - static_cast<uint32_t>(sizeof(tcphdr)));
-}
-
-uint32_t tcp_mss_to_mtu(const tcp_sock* tp, uint32_t mss) {
-  return mss + tp->tcp_header_len + tp->icsk_ext_hdr_len + 20;
-}
-
-uint32_t tcp_sync_mss(tcp_sock* tp, uint32_t pmtu) {
-  tp->icsk_pmtu = pmtu;
-  uint32_t mss = tcp_mtu_to_mss(tp, pmtu);
-  // Never more than half of the largest window: the receiver's silly-window avoidance would wait for it.
-  const uint32_t cutoff = tp->max_window > 536 ? tp->max_window >> 1 : tp->max_window;
-  if (cutoff && mss > cutoff) mss = std::max(cutoff, 68u - tp->tcp_header_len);
-  tp->mss_cache = static_cast<uint16_t>(mss);
-  return mss;
-}
-
-// The MSS of the next segment: SACK blocks to send take their room from the data.
-uint32_t tcp_current_mss(tcp_sock* tp) {
-  dst_entry* dst = tcp_route(tp);
-  if (dst && dst->mtu != tp->icsk_pmtu) tcp_sync_mss(tp, dst->mtu);
-  const uint32_t options = tcp_established_options_size(tp),
-                 usual = tp->tcp_header_len - static_cast<uint32_t>(sizeof(tcphdr));
-  return tp->mss_cache + usual - options;
-}
-
-uint32_t tcp_xmit_size_goal(const tcp_sock* tp, uint32_t mss_now) {
-  const uint32_t most = tp->sk_dst_cache ? std::min(tp->sk_dst_cache->dev->gso_max_size, 65536u) - 1 - 320 : mss_now;
-  const uint32_t cutoff = tp->max_window > 536 ? tp->max_window >> 1 : tp->max_window;
-  const uint32_t goal = cutoff && most > cutoff ? std::max(cutoff, 68u - tp->tcp_header_len) : most;
-  return std::max(goal / mss_now * mss_now, mss_now);
-}
-
 namespace {
 
-uint32_t cwnd_quota(const tcp_sock* tp) {
-  const uint32_t in_flight = tcp_packets_in_flight(tp);
-  return in_flight >= tp->snd_cwnd ? 0 : tp->snd_cwnd - in_flight;
+// Never more than half of the window in one packet, so that at least two are under way.
+uint32_t tcp_cwnd_test(const tcp_sock* tp) {
+  const uint32_t in_flight = tcp_packets_in_flight(tp), cwnd = tp->snd_cwnd;
+  if (in_flight >= cwnd) return 0;
+  return std::min(std::max(cwnd >> 1, 1u), cwnd - in_flight);
 }
 
-bool snd_wnd_test(const tcp_sock* tp, const sk_buff* s, uint32_t mss) {
+bool tcp_snd_wnd_test(const tcp_sock* tp, const sk_buff* s, uint32_t mss) {
   Seq end = TCP_SKB_CB(s).end_seq;
   if (s->len > mss) end = TCP_SKB_CB(s).seq + mss;
   return !after(end, tcp_wnd_end(tp));
 }
 
-// Minshall's variant: only a small packet that is still unacknowledged holds another small one back.
-bool minshall_check(const tcp_sock* tp) { return after(tp->snd_sml, tp->snd_una) && !after(tp->snd_sml, tp->snd_nxt); }
-
-bool nagle_test(const tcp_sock* tp, const sk_buff* s, uint32_t mss, int nonagle) {
+bool tcp_nagle_test(const tcp_sock* tp, const sk_buff* s, uint32_t mss, int nonagle) {
   if (nonagle & TCP_NAGLE_PUSH) return true;
-  if (TCP_SKB_CB(s).tcp_flags & TCPHDR_FIN) return true;
-  if (s->len >= mss) return true;
-  const bool wait = (nonagle & TCP_NAGLE_CORK) || (!nonagle && tp->packets_out && minshall_check(tp));
-  return !wait;
+  if (tcp_urg_mode(tp) || (TCP_SKB_CB(s).tcp_flags & TCPHDR_FIN)) return true;
+  return !tcp_nagle_check(tp, s->len < mss, nonagle);
 }
 
-// A large segment is worth waiting for while ACKs are coming in anyway: better one large packet soon than a small one
-// now.
-bool tso_should_defer(const tcp_sock* tp, const sk_buff* s, uint32_t max_segs, uint32_t mss, bool& is_cwnd_limited) {
-  if (tp->icsk_ca_state >= CaState::Recovery || !tp->packets_out) return false;
-  if (TCP_SKB_CB(s).tcp_flags & TCPHDR_FIN) return false;
-  if (now_of(tp) - tp->lsndtime >= 1ms) return false;
-  const uint32_t send_win = tcp_wnd_end(tp) - TCP_SKB_CB(s).seq;
-  const uint32_t cong_win = cwnd_quota(tp) * mss;
-  const uint32_t limit = std::min(send_win, cong_win);
-  if (limit >= max_segs * mss) return false;
-  if (s->next && limit >= s->len) return false;
-  const uint32_t chunk = std::min(tp->snd_wnd, tp->snd_cwnd * mss) / 3;
-  if (limit >= chunk) return false;
-  const sk_buff* head = tp->tcp_rtx_queue.front();
-  if (!head || now_of(tp) - head->tstamp < std::chrono::microseconds(tp->srtt_us >> 4)) return false;
-  if (cong_win < send_win && cong_win <= s->len) is_cwnd_limited = true;
-  return true;
-}
-
-// How many bytes of the segment the windows and the size goal allow, in whole segments where more follow.
-uint32_t mss_split_point(const tcp_sock* tp, const sk_buff* s, uint32_t mss, uint32_t max_segs, int nonagle) {
-  const uint32_t window = tcp_wnd_end(tp) - TCP_SKB_CB(s).seq;
-  const uint32_t max_len = mss * max_segs;
-  if (max_len <= window && s != tp->sk_write_queue.back()) return max_len;
-  const uint32_t needed = std::min(s->len, window);
-  if (max_len <= needed) return max_len;
-  const uint32_t partial = needed % mss;
-  // The tail may go as well if Nagle has nothing against a small packet.
-  if (nagle_test(tp, s, mss, nonagle) && needed == s->len && partial) {
-    const bool small_may_go = (nonagle & (TCP_NAGLE_PUSH | TCP_NAGLE_OFF)) || !(tp->packets_out && minshall_check(tp));
-    if (small_may_go && !(nonagle & TCP_NAGLE_CORK)) return needed;
-  }
-  return needed - partial;
-}
-
-void minshall_update(tcp_sock* tp, uint32_t mss, const sk_buff* s) {
+void tcp_minshall_update(tcp_sock* tp, uint32_t mss, const sk_buff* s) {
   if (s->len < TCP_SKB_CB(s).pcount * mss) tp->snd_sml = TCP_SKB_CB(s).end_seq;
 }
 
-void event_new_data_sent(tcp_sock* tp) {
-  Skb skb = tp->sk_write_queue.pop_front();
-  const uint32_t prior = tp->packets_out;
-  tp->snd_nxt = TCP_SKB_CB(skb).end_seq;
-  tp->packets_out += TCP_SKB_CB(skb).pcount;
-  tcp_rtx_queue_add(tp, std::move(skb));
-  if (!prior || tp->icsk_pending == ICSK_TIME_LOSS_PROBE) tcp_rearm_rto(tp);
+// Sends the head of the queue, at most `quota` segments of it. False: it has to wait.
+bool xmit_head(tcp_sock* tp, uint32_t mss, int nonagle, int push_one, uint32_t quota, uint32_t max_segs,
+               TcpLimits& limited) {
+  sk_buff* s = tp->sk_write_queue.front();
+  if (quota * mss > s->len) tcp_grow_skb(tp, s, quota * mss - s->len);
+  tcp_set_skb_tso_segs(s, mss);
+  if (!tcp_snd_wnd_test(tp, s, mss)) {
+    limited.rwnd = true;
+    return false;
+  }
+  const bool one = TCP_SKB_CB(s).pcount == 1;
+  if (one) {
+    if (!tcp_nagle_test(tp, s, mss, s->next ? int{TCP_NAGLE_PUSH} : nonagle)) return false;
+  } else if (!push_one && tcp_tso_should_defer(tp, s, max_segs, limited)) {
+    return false;
+  }
+  const uint32_t limit = one || tcp_urg_mode(tp) ? mss : tcp_mss_split_point(tp, s, mss, quota, nonagle);
+  if (s->len > limit) tcp_fragment(tp, tp->sk_write_queue, s, limit, mss);
+  if (tcp_small_queue_check(tp, s)) return false;
+  if (TCP_SKB_CB(s).end_seq == TCP_SKB_CB(s).seq) return false;  // a writer waits in the middle of it
+  if (!__tcp_transmit_skb(tp, *s)) return false;
+  tcp_event_new_data_sent(tp);
+  tcp_minshall_update(tp, mss, s);
+  return true;
 }
 
-// Sends the head of the queue, at most `max_segs` of it. False: it has to wait.
-bool xmit_head(tcp_sock* tp, uint32_t mss, int nonagle, bool push_one, uint32_t quota, bool& is_cwnd_limited) {
-  sk_buff* s = tp->sk_write_queue.front();
-  if (!TCP_SKB_CB(s).pcount || (TCP_SKB_CB(s).pcount > 1 && s->gso_size != mss) || s->len > mss)
-    tcp_set_skb_tso_segs(s, mss);
-  if (!snd_wnd_test(tp, s, mss)) return false;
-  uint32_t limit = mss;
-  if (TCP_SKB_CB(s).pcount == 1) {
-    if (!nagle_test(tp, s, mss, s->next ? int{TCP_NAGLE_PUSH} : nonagle)) return false;
-  } else {
-    const uint32_t goal_segs = std::max(tcp_xmit_size_goal(tp, mss) / mss, 1u);
-    const uint32_t max_segs = std::min(quota, goal_segs);
-    if (!push_one && tso_should_defer(tp, s, goal_segs, mss, is_cwnd_limited)) return false;
-    limit = mss_split_point(tp, s, mss, max_segs, nonagle);
-    if (!limit) return false;
-  }
-  if (s->len > limit) tcp_fragment(tp, tp->sk_write_queue, s, limit, mss);
-  s->tstamp = now_of(tp);
-  if (!__tcp_transmit_skb(tp, *s)) return false;
-  event_new_data_sent(tp);
-  minshall_update(tp, mss, s);
-  return true;
+void note_limits(tcp_sock* tp, TcpLimits limited, uint32_t sent) {
+  if (limited.rwnd) [[unlikely]]
+    tcp_chrono_start(tp, TcpChrono::rwnd_limited);
+  else if (tp->chrono_type == TcpChrono::rwnd_limited)
+    tcp_chrono_stop(tp, TcpChrono::rwnd_limited);
+  limited.cwnd |= tcp_packets_in_flight(tp) >= tp->snd_cwnd;
+  if (sent || limited.cwnd) tcp_cwnd_validate(tp, limited.cwnd);
+}
+
+// Nothing in flight and nothing may leave: only a probe will find out when the window opens.
+void tcp_check_probe_timer(tcp_sock* tp) {
+  if (!tp->packets_out && !tp->icsk_pending && !tp->sk_write_queue.empty())
+    tcp_reset_xmit_timer(tp, ICSK_TIME_PROBE0, std::chrono::microseconds(tcp_probe0_base_us(tp)));
 }
 
 }  // namespace
 
+void tcp_event_new_data_sent(tcp_sock* tp) {
+  Skb skb = tp->sk_write_queue.pop_front();
+  const uint32_t prior = tp->packets_out, pcount = TCP_SKB_CB(skb).pcount;
+  tp->snd_nxt = TCP_SKB_CB(skb).end_seq;
+  tp->packets_out += pcount;
+  tcp_rtx_queue_add(tp, std::move(skb));
+  if (!prior || tp->icsk_pending == ICSK_TIME_LOSS_PROBE) tcp_rearm_rto(tp);
+  count(tp, Mib::TcpExtTCPOrigDataSent, pcount);
+  tcp_check_space(tp);
+}
+
+// push_one 1: at most one packet; 2: a tail loss probe, which the congestion window does not hold back. True: data
+// waits and nothing is in flight that would bring it on.
 bool tcp_write_xmit(tcp_sock* tp, uint32_t mss, int nonagle, int push_one) {
   PROBE(net_of(tp).trace);
-  bool is_cwnd_limited = false;
+  TcpLimits limited;
   uint32_t sent = 0;
+  if (!push_one && tp->icsk_mtup) [[unlikely]] {
+    const TcpMtuProbe probe = tcp_mtu_probe(tp);
+    if (probe == TcpMtuProbe::wait) return false;
+    sent = probe == TcpMtuProbe::sent;
+  }
+  const uint32_t max_segs = tp->sk_write_queue.empty() ? 0 : tcp_tso_segs(tp, mss);
   while (!tp->sk_write_queue.empty()) {
-    uint32_t quota = cwnd_quota(tp);
+    if (tcp_pacing_check(tp)) break;
+    uint32_t quota = tcp_cwnd_test(tp);
     if (!quota) {
-      is_cwnd_limited = true;
       if (push_one != 2) break;
-      quota = 1;  // a tail loss probe goes out all the same
+      quota = 1;
     }
     const uint32_t before_it = tp->packets_out;
-    if (!xmit_head(tp, mss, nonagle, push_one != 0, quota, is_cwnd_limited)) break;
+    if (!xmit_head(tp, mss, nonagle, push_one, std::min(quota, max_segs), max_segs, limited)) break;
     sent += tp->packets_out - before_it;
     if (push_one) break;
   }
-  is_cwnd_limited |= tcp_packets_in_flight(tp) >= tp->snd_cwnd;
-  if (sent || is_cwnd_limited) tcp_cwnd_validate(tp, is_cwnd_limited);
+  note_limits(tp, limited, sent);
   if (!sent) return !tp->packets_out && !tp->sk_write_queue.empty();
   if (tcp_in_cwnd_reduction(tp)) tp->prr_out += sent;
   if (push_one != 2) tcp_schedule_loss_probe(tp, false);
   return false;
 }
 
-// Nothing in flight and nothing may leave: only a probe will find out when the window opens.
-static void check_probe_timer(tcp_sock* tp) {
-  if (!tp->packets_out && !tp->icsk_pending && !tp->sk_write_queue.empty())
-    tcp_reset_xmit_timer(tp, ICSK_TIME_PROBE0, std::chrono::microseconds(tcp_probe0_base_us(tp)));
-}
-
 void __tcp_push_pending_frames(tcp_sock* tp, uint32_t mss, int nonagle) {
   PROBE(net_of(tp).trace);
   if (tp->skc_state == tcp_state::CLOSE) return;
-  if (tcp_write_xmit(tp, mss, nonagle, 0)) check_probe_timer(tp);
+  if (tcp_write_xmit(tp, mss, nonagle, 0)) tcp_check_probe_timer(tp);
 }
 
 void tcp_push_pending_frames(tcp_sock* tp) {
   if (!tp->sk_write_queue.empty()) __tcp_push_pending_frames(tp, tcp_current_mss(tp), tp->nonagle);
 }
+
+void tcp_push_one(tcp_sock* tp, uint32_t mss) { (void)tcp_write_xmit(tp, mss, TCP_NAGLE_PUSH, 1); }
 
 // After input: room in the windows may let data go, room in the buffer may let the application write.
 void tcp_data_snd_check(tcp_sock* tp) {
@@ -196,8 +143,7 @@ void tcp_send_fin(tcp_sock* tp) {
     TCP_SKB_CB(tail).end_seq += 1;
     tp->write_seq += 1;
   } else {
-    net& n = net_of(tp);
-    Skb skb = alloc_skb(n.pool, n.trace, 0, 0);
+    Skb skb = tcp_stream_alloc_skb(tp, 0);
     TcpCb cb{};
     cb.seq = tp->write_seq;
     cb.end_seq = cb.seq + 1;
@@ -205,8 +151,7 @@ void tcp_send_fin(tcp_sock* tp) {
     cb.pcount = 1;
     TCP_SKB_CB(skb) = cb;
     tp->write_seq += 1;
-    tp->sk_wmem_queued += static_cast<int32_t>(skb->truesize);
-    tp->sk_write_queue.push_back(std::move(skb));
+    tcp_add_write_queue_tail(tp, std::move(skb));
   }
   __tcp_push_pending_frames(tp, tcp_current_mss(tp), TCP_NAGLE_OFF);
 }
@@ -228,16 +173,23 @@ bool tcp_xmit_probe_skb(tcp_sock* tp, bool urgent, Mib counter) {
 
 bool tcp_write_wakeup(tcp_sock* tp, Mib counter) {
   sk_buff* s = tp->sk_write_queue.front();
-  if (!s || !before(TCP_SKB_CB(s).seq, tcp_wnd_end(tp))) return tcp_xmit_probe_skb(tp, false, counter);
+  if (!s || !before(TCP_SKB_CB(s).seq, tcp_wnd_end(tp))) {
+    if (between(tp->snd_up, tp->snd_una + 1, tp->snd_una + 0xffff)) (void)tcp_xmit_probe_skb(tp, true, counter);
+    return tcp_xmit_probe_skb(tp, false, counter);
+  }
   // The window has a little room: the probe carries data.
   const uint32_t mss = tcp_current_mss(tp), room = tcp_wnd_end(tp) - TCP_SKB_CB(s).seq;
-  const uint32_t size = std::min({room, mss, s->len});
-  if (s->len > size) tcp_fragment(tp, tp->sk_write_queue, s, size, mss);
+  if (before(tp->pushed_seq, TCP_SKB_CB(s).end_seq)) tp->pushed_seq = TCP_SKB_CB(s).end_seq;
   TCP_SKB_CB(s).tcp_flags |= TCPHDR_PSH;
-  tcp_set_skb_tso_segs(s, mss);
-  s->tstamp = now_of(tp);
+  const uint32_t size = std::min(room, mss);
+  if (room < TCP_SKB_CB(s).end_seq - TCP_SKB_CB(s).seq || s->len > mss) {
+    tcp_fragment(tp, tp->sk_write_queue, s, size, mss);
+    TCP_SKB_CB(s).tcp_flags |= TCPHDR_PSH;
+  } else {
+    tcp_set_skb_tso_segs(s, mss);
+  }
   const Result<void> sent = __tcp_transmit_skb(tp, *s);
-  if (sent) event_new_data_sent(tp);
+  if (sent) tcp_event_new_data_sent(tp);
   return !tcp_local_congestion(sent);
 }
 

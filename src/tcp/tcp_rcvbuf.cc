@@ -85,6 +85,7 @@ uint16_t tcp_select_window(tcp_sock* tp) {
 }
 
 void tcp_init_buffer_space(tcp_sock* tp) {
+  if (!(tp->sk_userlocks & SOCK_SNDBUF_LOCK)) tcp_sndbuf_expand(tp);
   const auto max_win = static_cast<uint32_t>(tcp_full_space(tp));
   tp->rcvq_space = {tp->copied_seq, std::min({tp->rcv_wnd, TCP_INIT_CWND * tp->advmss}), now_of(tp)};
   if (tp->window_clamp >= max_win) tp->window_clamp = max_win;

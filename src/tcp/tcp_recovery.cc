@@ -4,6 +4,7 @@
 
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_internal.h"
+#include "tcp/tcp_mtu_probe.h"
 
 namespace glass {
 
@@ -53,6 +54,15 @@ bool recovery_step(tcp_sock* tp, Seq prior_snd_una, uint32_t num_dupack, uint32_
   return true;
 }
 
+// RFC 4821 section 7.5: a probe that does not arrive was too large; that is no congestion.
+bool mtu_probe_lost(tcp_sock* tp) {
+  if (!tcp_mtup_under_way(tp) || tp->snd_una != tp->icsk_mtup->probe_seq_start) return false;
+  tcp_mtup_probe_failed(tp);
+  ++tp->snd_cwnd;  // what it was taken for
+  tcp_simple_retransmit(tp);
+  return true;
+}
+
 // Open, Disorder, CWR, or a Loss that was undone. False: nothing is lost.
 bool look_for_loss(tcp_sock* tp, uint32_t num_dupack, uint32_t& flag) {
   if (tcp_is_reno(tp)) {
@@ -65,6 +75,7 @@ bool look_for_loss(tcp_sock* tp, uint32_t num_dupack, uint32_t& flag) {
     tcp_try_to_open(tp, flag);
     return false;
   }
+  if (tp->icsk_ca_state < CaState::CWR && mtu_probe_lost(tp)) return false;
   tcp_enter_recovery(tp, flag & FLAG_ECE);
   return true;
 }

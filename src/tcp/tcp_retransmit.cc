@@ -3,6 +3,7 @@
 
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_internal.h"
+#include "tcp/tcp_mtu_probe.h"
 
 namespace glass {
 
@@ -75,6 +76,7 @@ void count_retransmission(tcp_sock* tp, const sk_buff* s) {
 Result<void> __tcp_retransmit_skb(tcp_sock* tp, sk_buff* s, uint32_t segs) {
   PROBE(net_of(tp).trace, s);
   TcpCb& cb = TCP_SKB_CB(s);
+  tcp_mtup_inconclusive(tp);
   trim_acknowledged(tp, s);
   const uint32_t mss = tcp_current_mss(tp);
   uint32_t avail = after(tcp_wnd_end(tp), cb.seq) ? tcp_wnd_end(tp) - cb.seq : 0;

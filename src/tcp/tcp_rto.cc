@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tcp/tcp_internal.h"
+#include "tcp/tcp_mtu_probe.h"
 
 namespace glass {
 
@@ -53,10 +54,13 @@ bool write_timeout(tcp_sock* tp) {
   if (connecting(tp)) {
     retry_until = static_cast<uint32_t>(tp->icsk_syn_retries ? tp->icsk_syn_retries : s.tcp_syn_retries);
     expired = syn_expired(tp);
-  } else if (sock_flag(tp, SOCK_DEAD)) {
-    const bool alive = tp->icsk_rto_us < tcp_rto_max_us(tp);
-    retry_until = tcp_orphan_retries(tp, alive);
-    if (tcp_out_of_resources(tp, alive || !retransmits_timed_out(tp, retry_until, {}))) return true;
+  } else {
+    if (retransmits_timed_out(tp, static_cast<uint32_t>(s.tcp_retries1), {})) tcp_mtup_black_hole(tp);
+    if (sock_flag(tp, SOCK_DEAD)) {
+      const bool alive = tp->icsk_rto_us < tcp_rto_max_us(tp);
+      retry_until = tcp_orphan_retries(tp, alive);
+      if (tcp_out_of_resources(tp, alive || !retransmits_timed_out(tp, retry_until, {}))) return true;
+    }
   }
   if (!expired) expired = retransmits_timed_out(tp, retry_until, user_timeout(tp));
   if (expired) tcp_write_err(tp);

@@ -5,6 +5,7 @@
 // 9293 section 3.3.1's.
 #pragma once
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include "base/seq.h"
@@ -18,6 +19,14 @@
 namespace glass {
 
 struct tcp_congestion_ops;
+struct tcp_mtup;
+struct tcp_zerocopy;
+struct tcp_mtup_delete {
+  void operator()(tcp_mtup*) const;
+};
+struct tcp_zerocopy_delete {
+  void operator()(tcp_zerocopy*) const;
+};
 struct request_sock;
 
 // A segment's notes in sk_buff::cb.
@@ -27,6 +36,7 @@ struct TcpCb {
   uint16_t tcp_flags;   // TCPHDR_*
   uint8_t sacked;       // TCPCB_*, while in the retransmit queue
   bool eor;             // MSG_EOR: nothing may be appended
+  bool zerocopy;        // MSG_ZEROCOPY: its end is reported
   uint8_t ip_dsfield;   // received: TOS byte
   uint16_t pcount;      // segments on the wire (GSO)
   bool is_app_limited;  // sent: the application did not fill the pipe then; see tcp_rate.h for these five
@@ -61,6 +71,9 @@ struct tcp_options_received {
 
 enum class TcpTimer : uint8_t { retransmit, delack, keepalive, pacing, kCount };
 
+// What a connection with data waits for; the higher one is told.
+enum class TcpChrono : uint8_t { none, busy, rwnd_limited, sndbuf_limited };
+
 struct tcp_sock : sock {
   tcp_sock(net& n, Tcp& t) : sock(n, t) {}
   Tcp& tcp() const { return *static_cast<Tcp*>(sk_prot); }
@@ -77,6 +90,7 @@ struct tcp_sock : sock {
   uint32_t snd_wnd = 0;             // window the peer offers
   Seq snd_sml;                      // end of the last small packet sent (Minshall)
   Seq pushed_seq;                   // end of the last byte marked PSH
+  Seq snd_up;                       // end of urgent data; snd_una: none
   uint32_t max_window = 0;          // largest window the peer ever offered
   uint32_t packets_out = 0, retrans_out = 0, sacked_out = 0, lost_out = 0;  // segments
   uint32_t snd_cwnd = 10, snd_cwnd_cnt = 0, snd_ssthresh = 0x7fffffff;
@@ -130,6 +144,17 @@ struct tcp_sock : sock {
   uint16_t icsk_ext_hdr_len = 0;  // IP option bytes
   uint16_t inet_id = 0;           // IP id of the next packet
   uint32_t icsk_pmtu = 1500;
+
+  // --- sending
+  uint32_t notsent_lowat = 0;                   // TCP_NOTSENT_LOWAT; 0: the sysctl
+  uint32_t chrono_start = 0, chrono_stat[3]{};  // see tcp_wmem.cc; ticks of tcp_chrono_clock()
+  TcpChrono chrono_type = TcpChrono::none;
+  uint8_t pmtudisc = IP_PMTUDISC_WANT;                          // IP_MTU_DISCOVER
+  uint16_t gso_segs = 0;                                        // segments of a large packet, at the last MSS
+  bool tsq_throttled = false, tsq_queued = false;               // see tcp_tsq.cc
+  bool sk_gone = false;                                         // freed with its last packet
+  std::unique_ptr<tcp_mtup, tcp_mtup_delete> icsk_mtup;         // MTU probing, where it is on
+  std::unique_ptr<tcp_zerocopy, tcp_zerocopy_delete> zerocopy;  // MSG_ZEROCOPY, where it was used
 
   // --- timers: one wheel entry, a deadline for each (see tcp_timer.cc)
   timer_list timer;

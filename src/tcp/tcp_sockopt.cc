@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "net/sk_error_queue.h"
 #include "net/sock_opt.h"
 #include "tcp/tcp_cc_info.h"
 #include "tcp/tcp_cong.h"
@@ -100,6 +101,10 @@ Result<void> set_tcp_option(tcp_sock* tp, int name, int value) {
     case TCP_LINGER2: return set_linger2(tp, value);
     case TCP_DEFER_ACCEPT: tp->defer_accept = secs_to_retrans(value); return {};
     case TCP_WINDOW_CLAMP: return set_between(tp->window_clamp, value, 0, 0x7fffffff);
+    case TCP_NOTSENT_LOWAT:
+      tp->notsent_lowat = static_cast<uint32_t>(value);
+      sk_stream_write_space(tp);
+      return {};
     case TCP_USER_TIMEOUT:
       return value < 0 ? Err(EINVAL) : (tp->icsk_user_timeout_ms = static_cast<uint32_t>(value), Result<void>{});
     case TCP_RTO_MIN_US: return set_between(tp->icsk_rto_min_us, value, 1, 200'000);
@@ -108,6 +113,25 @@ Result<void> set_tcp_option(tcp_sock* tp, int name, int value) {
     case TCP_THIN_DUPACK: return value < 0 || value > 1 ? Err(EINVAL) : Result<void>{};  // known, without effect
     default: return Err(ENOPROTOOPT);
   }
+}
+
+// Keys of stamps count bytes from here on.
+Result<void> set_timestamping(tcp_sock* tp, std::span<const uint8_t> value) {
+  const uint32_t before_it = sk_tsflags(tp);
+  const auto flags = static_cast<uint32_t>(sockopt_int(value).value_or(0));
+  const bool new_keys = (flags & ~before_it) & SOF_TIMESTAMPING_OPT_ID;
+  if (new_keys && in_state(tp, tcp_state::bit(tcp_state::CLOSE) | tcp_state::bit(tcp_state::LISTEN)))
+    return Err(EINVAL);
+  const Result<bool> set = sock_setsockopt(tp, SO_TIMESTAMPING, value);
+  if (!set) return Err(set.error());
+  if (new_keys) tp->sk_ext->sk_tskey = (flags & SOF_TIMESTAMPING_OPT_ID_TCP ? tp->write_seq : tp->snd_una).v;
+  return {};
+}
+
+Result<void> set_mtu_discover(tcp_sock* tp, std::span<const uint8_t> value) {
+  const std::optional<int> n = sockopt_int(value);
+  if (!n) return Err(EINVAL);
+  return set_between(tp->pmtudisc, *n, IP_PMTUDISC_DONT, IP_PMTUDISC_OMIT);
 }
 
 Result<void> set_congestion(tcp_sock* tp, std::span<const uint8_t> value) {
@@ -135,6 +159,7 @@ Result<int> get_tcp_option(const tcp_sock* tp, int name) {
     case TCP_DEFER_ACCEPT: return retrans_to_secs(tp->defer_accept);
     case TCP_WINDOW_CLAMP: return static_cast<int>(tp->window_clamp);
     case TCP_USER_TIMEOUT: return static_cast<int>(tp->icsk_user_timeout_ms);
+    case TCP_NOTSENT_LOWAT: return static_cast<int>(tp->notsent_lowat);
     case TCP_RTO_MIN_US: return static_cast<int>(tcp_rto_min_us(tp));
     case TCP_RTO_MAX_MS: return static_cast<int>(tcp_rto_max_us(tp) / 1000);
     case TCP_THIN_LINEAR_TIMEOUTS: return tp->thin_lto;
@@ -159,6 +184,8 @@ Result<void> Tcp::setsockopt(sock* sk, int level, int name, std::span<const uint
     tcp_set_keepalive(tp, *on != 0);
     return {};
   }
+  if (level == SOL_SOCKET && name == SO_TIMESTAMPING) return set_timestamping(tp, value);
+  if (level == IPPROTO_IP && name == IP_MTU_DISCOVER) return set_mtu_discover(tp, value);
   if (level == SOL_SOCKET || level == IPPROTO_IP) {
     Result<bool> known = level == SOL_SOCKET ? sock_setsockopt(sk, name, value) : ip_setsockopt(sk, name, value);
     if (!known) return Err(known.error());
@@ -173,6 +200,7 @@ Result<void> Tcp::setsockopt(sock* sk, int level, int name, std::span<const uint
 
 Result<size_t> Tcp::getsockopt(sock* sk, int level, int name, std::span<uint8_t> value) {
   tcp_sock* tp = tcp_sk(sk);
+  if (level == IPPROTO_IP && name == IP_MTU_DISCOVER) return sockopt_put_int(value, tp->pmtudisc);
   if (level == SOL_SOCKET || level == IPPROTO_IP) {
     Result<size_t> n = level == SOL_SOCKET ? sock_getsockopt(sk, name, value) : ip_getsockopt(sk, name, value);
     if (!n) return n;

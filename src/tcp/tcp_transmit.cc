@@ -82,6 +82,14 @@ uint16_t window_field(tcp_sock* tp, uint16_t flags) {
   return tcp_select_window(tp);
 }
 
+// RFC 9293 section 3.8.5: the pointer is an offset from this segment, and reaches 64 KiB.
+void put_urgent(const tcp_sock* tp, tcphdr& th, Seq seq, uint16_t flags) {
+  const uint32_t ahead = tp->snd_up - seq;
+  if (ahead >= 0x10000 && !after(seq + 0xffff, tp->snd_nxt)) return;
+  th.urg_ptr = htons(static_cast<uint16_t>(std::min(ahead, 0xffffu)));
+  th.set_all_flags(flags | TCPHDR_URG);
+}
+
 void push_header(tcp_sock* tp, const Skb& skb, Seq seq, Seq ack, uint16_t flags, const OutOptions& o) {
   const uint32_t size = static_cast<uint32_t>(sizeof(tcphdr)) + o.size;
   auto* th = reinterpret_cast<tcphdr*>(skb_push(skb, size));
@@ -94,6 +102,8 @@ void push_header(tcp_sock* tp, const Skb& skb, Seq seq, Seq ack, uint16_t flags,
   th->set_all_flags(flags);
   th->window = htons(window_field(tp, flags));
   th->urg_ptr = 0;
+  if (tcp_urg_mode(tp) && before(seq, tp->snd_up)) [[unlikely]]
+    put_urgent(tp, *th, seq, flags);
   std::memcpy(th + 1, o.bytes, o.size);
   th->check =
       static_cast<uint16_t>(~csum_fold(csum_pseudo(tp->skc_rcv_saddr, tp->skc_daddr, skb->len, IPPROTO_TCP, 0)));
@@ -102,8 +112,9 @@ void push_header(tcp_sock* tp, const Skb& skb, Seq seq, Seq ack, uint16_t flags,
   skb->csum_offset = offsetof(tcphdr, check);
 }
 
+bool dont_fragment(const tcp_sock* tp) { return tp->pmtudisc == IP_PMTUDISC_WANT || tp->pmtudisc == IP_PMTUDISC_DO; }
+
 Result<void> send(tcp_sock* tp, Skb skb, uint32_t pcount) {
-  count(tp, Mib::TcpOutSegs, pcount);
   tp->segs_out += pcount;
   dst_entry* dst = tcp_route(tp);
   if (!dst) {
@@ -113,9 +124,11 @@ Result<void> send(tcp_sock* tp, Skb skb, uint32_t pcount) {
   }
   const uint16_t id = tp->inet_id;
   tp->inet_id = static_cast<uint16_t>(id + pcount);
+  if (dst->dev->qdisc || skb->tx_flags) [[unlikely]]
+    tcp_set_owner_w(tp, skb);
   const IpTx tx{.tos = tp->sk_tos,
                 .ttl = tp->sk_ttl,
-                .dont_fragment = true,
+                .dont_fragment = dont_fragment(tp),
                 .protocol = IPPROTO_TCP,
                 .id = id,
                 .options = tp->inet_opt};
@@ -139,6 +152,11 @@ Skb share_data(const tcp_sock* tp, const sk_buff& from, uint32_t header) {
   skb->id = from.id;
   skb->gso_size = from.gso_size;
   skb->gso_segs = from.gso_segs;
+  skb->truesize = from.truesize;
+  if (from.tx_flags) [[unlikely]] {
+    skb->tx_flags = from.tx_flags;
+    skb->tskey = from.tskey;
+  }
   return skb;
 }
 
@@ -163,7 +181,8 @@ Result<void> __tcp_transmit_skb(tcp_sock* tp, sk_buff& queued) {
   PROBE(net_of(tp).trace, (&queued));
   const TcpCb& cb = TCP_SKB_CB(&queued);
   const bool syn = cb.tcp_flags & TCPHDR_SYN;
-  const auto flags = static_cast<uint16_t>(cb.tcp_flags | (syn ? 0 : tcp_ecn_send(tp, cb.seq, queued.len)));
+  auto flags = static_cast<uint16_t>(cb.tcp_flags | (syn ? 0 : tcp_ecn_send(tp, cb.seq, queued.len)));
+  if (cb.pcount > 1) flags |= TCPHDR_PSH;  // receivers need not wait to merge more into it
   const Instant prior_wstamp = tp->tcp_wstamp;
   tcp_stamp_departure(tp, &queued);
   const OutOptions o = syn ? syn_options(tp, flags & TCPHDR_ACK) : established_options(tp);
@@ -174,9 +193,10 @@ Result<void> __tcp_transmit_skb(tcp_sock* tp, sk_buff& queued) {
     tp->bytes_sent += queued.len;
   }
   push_header(tp, skb, cb.seq, tp->rcv_nxt, flags, o);
-  const uint32_t length = skb->len;
+  const uint32_t length = skb->len, pcount = std::max<uint32_t>(cb.pcount, 1);
   if (flags & TCPHDR_ACK) tcp_event_ack_sent(tp);
-  Result<void> sent = send(tp, std::move(skb), std::max<uint32_t>(cb.pcount, 1));
+  if (after(cb.end_seq, tp->snd_nxt) || cb.seq == cb.end_seq) count(tp, Mib::TcpOutSegs, pcount);
+  Result<void> sent = send(tp, std::move(skb), pcount);
   if (sent) {
     tcp_pace_sent(tp, length, prior_wstamp);
     tcp_rate_skb_sent(tp, &queued);
@@ -198,6 +218,7 @@ Result<void> __tcp_transmit_skb(tcp_sock* tp, Seq seq, uint16_t flags, Seq ack) 
   flags = static_cast<uint16_t>(flags | tcp_ecn_send(tp, seq, 0));
   push_header(tp, skb, seq, ack, flags, o);
   if ((flags & TCPHDR_ACK) && ack == tp->rcv_nxt) tcp_event_ack_sent(tp);
+  count(tp, Mib::TcpOutSegs);
   return send(tp, std::move(skb), 1);
 }
 
