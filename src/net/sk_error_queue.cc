@@ -54,6 +54,18 @@ sock_ext& sock_ext_of(sock* sk) {
   return *sk->sk_ext;
 }
 
+void sock_ext_inherit(sock* child, const sock* listener) {
+  const sock_ext* from = listener->sk_ext.get();
+  if (!from) [[likely]]
+    return;
+  sock_ext& to = sock_ext_of(child);
+  to.sk_tsflags = from->sk_tsflags;
+  to.sk_tskey = from->sk_tskey;
+  to.sk_priority = from->sk_priority;
+  to.sk_mark = from->sk_mark;
+  to.recverr = from->recverr;
+}
+
 Result<void> sock_queue_err_skb(sock* sk, Skb skb, const SockExterrCb& cb) {
   PROBE(sk->ns().trace, skb);
   if (sk->sk_rmem_alloc + static_cast<int32_t>(skb->truesize) >= sk->sk_rcvbuf) {

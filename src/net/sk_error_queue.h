@@ -35,6 +35,7 @@ struct SockExterrCb {
 };
 
 sock_ext& sock_ext_of(sock*);
+void sock_ext_inherit(sock* child, const sock* listener);
 inline bool sk_has_errors(const sock* sk) { return sk->sk_ext && !sk->sk_ext->sk_error_queue.empty(); }
 inline uint32_t sk_tsflags(const sock* sk) { return sk->sk_ext ? sk->sk_ext->sk_tsflags : 0; }
 

@@ -1,5 +1,6 @@
 // A segment for a half-open connection (SYN received, SYN-ACK sent): RFC 9293 section 3.10.7.4 in the SYN-RECEIVED
 // state, done on a small entry so that a flood of SYNs costs little.
+#include "net/sk_error_queue.h"
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_hashtables.h"
 #include "tcp/tcp_internal.h"
@@ -118,7 +119,10 @@ void child_from_listener(tcp_sock* c, const tcp_sock* l) {
   c->sk_rcvbuf = l->sk_rcvbuf;
   c->sk_sndbuf = l->sk_sndbuf;
   c->sk_userlocks = l->sk_userlocks & (SOCK_SNDBUF_LOCK | SOCK_RCVBUF_LOCK);
-  c->sk_flags = l->sk_flags & (SOCK_KEEPOPEN | SOCK_URGINLINE);
+  c->sk_flags = l->sk_flags & (SOCK_KEEPOPEN | SOCK_URGINLINE | SOCK_ZEROCOPY | SOCK_RCVTSTAMP);
+  sock_ext_inherit(c, l);
+  c->notsent_lowat = l->notsent_lowat;
+  c->pmtudisc = l->pmtudisc;
   c->sk_tos = l->sk_tos;
   c->sk_ttl = l->sk_ttl;
   c->sk_min_ttl = l->sk_min_ttl;
