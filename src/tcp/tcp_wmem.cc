@@ -73,9 +73,9 @@ void tcp_sndbuf_expand(tcp_sock* tp) {
 }
 
 void tcp_check_space(tcp_sock* tp) {
+  PROBE(net_of(tp).trace);
   if (!tp->sk_nospace || !tp->sk_socket) [[likely]]
     return;
-  PROBE(net_of(tp).trace);
   if (should_expand_sndbuf(tp)) {
     tcp_sndbuf_expand(tp);
     tp->snd_cwnd_stamp = now_of(tp);
