@@ -24,7 +24,6 @@ class Qdisc {
   // kNever when empty.
   virtual Instant next_dequeue() const = 0;
   virtual uint32_t qlen() const = 0;
-  uint64_t overlimits = 0;                   // packets refused for want of room, so far; their senders are told
   virtual std::string describe() const = 0;  // in tc's words: "netem limit 1000 delay 20ms"
 };
 

@@ -58,11 +58,9 @@ Result<size_t> udp_send_skb(Udp& udp, udp_sock* sk, Skb skb, dst_entry* dst, con
   const IpTx tx = header_fields(udp, sk, *dst, e, skb->len);
   const Result<void> sent = udp.ip().ip_send_skb(std::move(skb), dst, e.saddr, e.daddr, tx);
   // A queue of this host's was full: only who asks for errors hears of it.
-  if (!sent && sent.error() == ENOBUFS && !sk->recverr)
-    trace.count(Mib::UdpSndbufErrors);
-  else if (!sent)
-    return Err(sent.error());
-  trace.count(Mib::UdpOutDatagrams);
+  const bool congested = !sent && sent.error() == ENOBUFS && !sk->recverr;
+  if (!sent && !congested) return Err(sent.error());
+  trace.count(congested ? Mib::UdpSndbufErrors : Mib::UdpOutDatagrams);
   return size;
 }
 
