@@ -89,7 +89,7 @@ int64_t GlassSyscalls::recv_pieces(const std::shared_ptr<SocketFile>& s, msghdr&
   if (pieces) msg.msg_iov = *pieces;
   if (m.msg_control) msg.msg_control = {static_cast<uint8_t*>(m.msg_control), m.msg_controllen};
   Result<size_t> n = pieces ? stack_.sockets().sys_recvmsg(s->fd(), msg) : Err(EAGAIN);
-  if (n || n.error() != EAGAIN || !blocks) {
+  if (n) {  // a call that fails leaves the caller's header as it was
     m.msg_flags = msg.out_flags;
     m.msg_controllen = msg.msg_controllen;
     if (m.msg_name) to_native(from, s->sk()->skc_family, static_cast<sockaddr*>(m.msg_name), &m.msg_namelen);

@@ -2,7 +2,7 @@
 //
 //   packetdrill --so_filename=build/release/libglass-packetdrill.so script.pkt
 //
-// Neither root nor a network namespace, a device or LD_PRELOAD is needed: nothing of the machine is touched.
+// No network namespace, device, sysctl or LD_PRELOAD is needed: nothing of the machine is touched.
 #include <dlfcn.h>
 #include <unistd.h>
 
