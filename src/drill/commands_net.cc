@@ -6,6 +6,7 @@
 #include <regex>
 
 #include "drill/commands.h"
+#include "tcp/tcp_metrics.h"
 
 namespace glass::drill {
 
@@ -69,7 +70,10 @@ int Commands::ip(ProgramRun& r) {
   if (!a.empty() && a[0] == "-4") a.erase(a.begin());
   if (a.size() >= 2 && (a[0] == "route" || a[0] == "ro" || a[0] == "r")) return ip_route(r);
   if (a.size() >= 2 && (a[0] == "link" || a[0] == "li" || a[0] == "l")) return ip_link(r);
-  if (joined(a) == "tcp_metrics flush all" || joined(a) == "tcp_metrics flush") return 0;
+  if (joined(a) == "tcp_metrics flush all" || joined(a) == "tcp_metrics flush") {
+    host_.stack.tcp().metrics().flush();
+    return 0;
+  }
   return r.fail("'" + joined(a) + "' is not understood", 127);
 }
 

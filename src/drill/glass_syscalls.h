@@ -80,6 +80,7 @@ class GlassSyscalls final : public Syscalls {
     Instant began{}, deadline = kNever;
     bool blocked = false, woken = false, again = false;  // again: not the first attempt
     size_t done = 0;                                     // bytes moved by the attempts before
+    bool connects = false;                               // a write that opens the connection (Fast Open)
     std::shared_ptr<File> closing{};                     // close() that lingers
   };
 

@@ -40,11 +40,16 @@ bool connecting(const sock* sk) {
 
 }  // namespace
 
-// A call that has moved something reports that; its error stays for the next one.
+// A call that has moved something reports that; its error stays for the next one. Not so a call that was to open the
+// connection: without a connection nothing was moved.
 int64_t GlassSyscalls::send_pieces(const std::shared_ptr<SocketFile>& s, const msghdr& m, int flags) {
   const size_t total = size_of(m);
   const bool blocks = !s->nonblocking && !(flags & MSG_DONTWAIT);
   const auto so_far = [&](int error) { return call_.done ? static_cast<int64_t>(call_.done) : -error; };
+  if (call_.connects && !connecting(s->sk())) {
+    call_.connects = false;
+    if (Result<void> r = stack_.sockets().sys_connect(s->fd(), {}); !r) return -r.error();
+  }
   if (call_.again && call_.done && s->sk()->sk_err) return so_far(0);
   // A stream needs a name only to open a connection with data.
   const bool stream = s->sk()->skc_protocol == IPPROTO_TCP;
@@ -64,6 +69,7 @@ int64_t GlassSyscalls::send_pieces(const std::shared_ptr<SocketFile>& s, const m
     const bool wait = !n && (n.error() == EAGAIN || n.error() == EINPROGRESS);
     if (!n && !(wait && blocks)) return so_far(n.error());
     call_.done += n.value_or(0);
+    if (!call_.again) call_.connects = connecting(s->sk()) && (n || n.error() == EINPROGRESS);
   }
   if (call_.done == total && !(blocks && connecting(s->sk()))) return static_cast<int64_t>(total);
   if (!blocks) return static_cast<int64_t>(call_.done);

@@ -34,6 +34,14 @@ void Fib::index(uint32_t route) {
   same_prefix.insert(behind, route);
 }
 
+bool Fib::change(const IpPrefix& prefix, const net_device& dev, const RouteMetrics& metrics) {
+  RouteEntry* best = nullptr;
+  for (RouteEntry& r : routes_)
+    if (r.prefix == prefix && r.dev == &dev && (!best || r.metric < best->metric)) best = &r;
+  if (best) best->metrics = metrics;
+  return best;
+}
+
 void Fib::remove_device(const net_device& dev) {
   std::erase_if(routes_, [&dev](const RouteEntry& r) { return r.dev == &dev; });
   for (auto& table : by_length_) table.reset();

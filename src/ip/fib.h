@@ -18,7 +18,8 @@ namespace glass {
 
 class Fib {
  public:
-  void add(const RouteEntry&);  // nothing happens if an equal one is there
+  void add(const RouteEntry&);                                           // nothing happens if an equal one is there
+  bool change(const IpPrefix&, const net_device&, const RouteMetrics&);  // false: no such route
   void remove_device(const net_device&);
   const RouteEntry* lookup(const IpAddress&) const;  // null: no route. Devices that are down do not count
   const std::vector<RouteEntry>& routes() const { return routes_; }

@@ -37,6 +37,13 @@ void Ip::add_route(const RouteEntry& r) {
   state_->dsts.flush();
 }
 
+bool Ip::change_route(const IpPrefix& prefix, const net_device& dev, const RouteMetrics& metrics) {
+  if (!state_->fib.change(prefix, dev, metrics)) return false;
+  ++genid_;
+  state_->dsts.flush();
+  return true;
+}
+
 void Ip::remove_device(net_device& dev) {
   ++genid_;
   state_->dsts.flush();

@@ -19,6 +19,13 @@ namespace glass {
 
 struct neighbour;
 
+// What a route says of the path beyond it; 0: nothing.
+struct RouteMetrics {
+  uint32_t mtu = 0, advmss = 0;
+  bool mtu_locked = false;  // ICMP may not lower it, and packets may be fragmented
+  bool operator==(const RouteMetrics&) const = default;
+};
+
 // Where packets to one destination go; found by route_output(), shared and reference-counted, cached in sockets
 // (sk_dst_cache). Stale once the routes, addresses or the path MTU changed: check dst_check() before use.
 struct dst_entry {
@@ -28,6 +35,7 @@ struct dst_entry {
   uint32_t mtu = 1500;       // path MTU (link MTU, or less after ICMP fragmentation needed)
   uint32_t genid = 0;
   uint32_t refs = 0;
+  RouteMetrics metrics{};
   neighbour* neigh = nullptr;  // next hop's link address; null on devices without link header
   bool is_local = false, is_broadcast = false, is_multicast = false;
 };
@@ -40,6 +48,7 @@ struct RouteEntry {
   net_device* dev = nullptr;
   IpAddress prefsrc;  // unspecified: the device's address that fits
   uint32_t metric = 0;
+  RouteMetrics metrics{};
 };
 
 // Per-packet notes of this layer for those above (in cb until the transport takes it over).
@@ -88,6 +97,8 @@ class Ip {
   void set_loopback(net_device&);                  // packets to local addresses go out and come in through it
   void add_address(net_device&, const IpPrefix&);  // adds the on-link route as well
   void add_route(const RouteEntry&);
+  // Gives the route to `prefix` by `dev` (the one there is with the lowest metric) other metrics. False: there is none.
+  bool change_route(const IpPrefix& prefix, const net_device& dev, const RouteMetrics&);
   void remove_device(net_device&);  // its addresses, routes and neighbours
   bool is_local(const IpAddress&) const;
   AddressType address_type(const IpAddress&) const;

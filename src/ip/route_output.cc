@@ -1,4 +1,6 @@
 // The route of a packet this host sends (RFC 1122 section 3.3.1): found once per destination, kept in the dst cache.
+#include <algorithm>
+
 #include "ip/neighbour.h"
 #include "ip/state.h"
 
@@ -46,7 +48,9 @@ Result<dst_entry*> route_by_table(Ip& ip, const IpAddress& daddr, const IpAddres
   const IpAddress* own = preferred_source(s, *r, d.nexthop);
   d.saddr = !saddr.is_unspecified() ? saddr : own ? *own : IpAddress::v4(0);
   if (d.saddr.is_loopback() && !(d.dev->features & NETIF_F_LOOPBACK)) return Err(EINVAL);
-  d.mtu = s.dsts.pmtu(daddr, d.dev->mtu);
+  d.metrics = r->metrics;
+  const uint32_t mtu = d.metrics.mtu ? std::min(d.metrics.mtu, d.dev->mtu) : d.dev->mtu;
+  d.mtu = d.metrics.mtu_locked ? mtu : s.dsts.pmtu(daddr, mtu);
   d.genid = s.genid();
   if (d.dev->has_link_header && !d.is_broadcast && !d.is_multicast) {
     d.neigh = s.neighbours.lookup(*d.dev, d.nexthop);

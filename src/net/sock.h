@@ -87,12 +87,15 @@ class SocketWaiter {
   virtual void sk_wake(socket&, uint32_t poll_events) = 0;
 };
 
+enum class SocketState : uint8_t { unconnected, connecting, connected };
+
 struct socket {
   sock* sk = nullptr;
   SocketWaiter* waiter = nullptr;
   int fd = -1;
   int16_t type = SOCK_STREAM;
   bool nonblocking = true;
+  SocketState state = SocketState::unconnected;
 };
 
 struct sock : sock_common {

@@ -12,5 +12,5 @@
 namespace glass {
 inline constexpr int SIOCINQ = 0x541B, SIOCOUTQ = 0x5411, SIOCOUTQNSD = 0x894B;  // linux/sockios.h
 inline constexpr int TCP_RTO_MAX_MS = 44, TCP_RTO_MIN_US = 45;
-inline constexpr int kTcpSaveSyn = 27, kTcpSavedSyn = 28, kTcpUlp = 31;  // linux/tcp.h beyond glibc's netinet/tcp.h
+inline constexpr int kTcpUlp = 31;  // linux/tcp.h beyond glibc's netinet/tcp.h
 }  // namespace glass

@@ -70,7 +70,9 @@ Result<int> Sockets::sys_accept(int fd, SocketAddress* peer) {
   Result<sock*> child = (*s)->sk->sk_prot->accept((*s)->sk);
   if (!child) return Err(child.error());
   if (peer) *peer = {(*child)->skc_daddr, (*child)->skc_dport};
-  return sock_map_fd(*child, (*s)->type);
+  const int child_fd = sock_map_fd(*child, (*s)->type);
+  (*child)->sk_socket->state = SocketState::connected;
+  return child_fd;
 }
 
 Result<void> Sockets::sys_connect(int fd, const SocketAddress& remote) {

@@ -7,6 +7,7 @@
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_hashtables.h"
 #include "tcp/tcp_internal.h"
+#include "tcp/tcp_metrics.h"
 
 namespace glass {
 
@@ -19,7 +20,9 @@ Tcp::Tcp(net& n, Ip& ip)
       request_slab_(sizeof(request_sock), 64, 64),
       timewait_slab_(sizeof(tcp_timewait_sock), 64, 64),
       ca_priv_slab_(ICSK_CA_PRIV_SIZE, 64, 64),
-      hashinfo_(std::make_unique<inet_hashinfo>()) {
+      hashinfo_(std::make_unique<inet_hashinfo>()),
+      metrics_(std::make_unique<TcpMetrics>()) {
+  for (uint32_t& slot : table_perturb_) slot = n.rng.next_u32();
   tsq_timer_.function = tcp_tsq_handler;
   tsq_timer_.tcp = this;
   ip_.inet_add_protocol(IPPROTO_TCP, {tcp_v4_rcv, tcp_v4_err, this});
@@ -57,22 +60,6 @@ Result<sock*> Tcp::create(uint8_t family) {
   return tp;
 }
 
-namespace {
-
-Result<uint16_t> ephemeral_port(Tcp& tcp, tcp_sock* tp, const IpAddress& address) {
-  net& n = tcp.ns();
-  const auto low = static_cast<uint32_t>(n.sysctl.ip_local_port_range_low),
-             high = static_cast<uint32_t>(n.sysctl.ip_local_port_range_high);
-  const uint32_t range = high >= low ? high - low + 1 : 1, offset = n.rng.below(range);
-  for (uint32_t i = 0; i < range; ++i) {
-    const auto port = static_cast<uint16_t>(low + (offset + i) % range);
-    if (!tcp.hashinfo().bind_conflict(tp, address, port)) return port;
-  }
-  return Err(EADDRINUSE);
-}
-
-}  // namespace
-
 Result<void> Tcp::bind(sock* sk, const SocketAddress& local) {
   tcp_sock* tp = tcp_sk(sk);
   if (tp->skc_state != CLOSE || tp->skc_num) return Err(EINVAL);
@@ -80,7 +67,7 @@ Result<void> Tcp::bind(sock* sk, const SocketAddress& local) {
   if (!address.is_unspecified() && !ip_.is_local(address)) return Err(EADDRNOTAVAIL);
   uint16_t port = local.port;
   if (!port) {
-    Result<uint16_t> chosen = ephemeral_port(*this, tp, address);
+    Result<uint16_t> chosen = inet_csk_find_open_port(*this, tp, address);
     if (!chosen) return Err(chosen.error());
     port = *chosen;
   } else if (hashinfo_->bind_conflict(tp, address, port)) {
@@ -96,11 +83,11 @@ Result<size_t> Tcp::recvmsg(sock* sk, MsgRecv& msg) { return tcp_recvmsg(tcp_sk(
 
 uint32_t Tcp::poll(const sock* sk) const {
   const tcp_sock* tp = tcp_sk(sk);
-  if (tp->skc_state == LISTEN) return tp->accept_head ? POLLIN | POLLRDNORM : 0;
+  if (tp->skc_state == LISTEN) return tp->icsk_accept_queue->rskq_accept_head ? POLLIN | POLLRDNORM : 0;
   uint32_t mask = 0;
   if (tp->sk_shutdown == SHUTDOWN_MASK || tp->skc_state == CLOSE) mask |= POLLHUP;
   if (tp->sk_shutdown & RCV_SHUTDOWN) mask |= POLLIN | POLLRDNORM | POLLRDHUP;
-  if (!in_state(tp, bit(SYN_SENT) | bit(SYN_RECV))) {
+  if (!in_state(tp, bit(SYN_SENT) | bit(SYN_RECV)) || tcp_passive_fastopen(tp)) {
     if (tp->rcv_nxt - tp->copied_seq > 0 && !tp->sk_receive_queue.empty()) mask |= POLLIN | POLLRDNORM;
     if ((tp->sk_shutdown & SEND_SHUTDOWN) || sk_stream_is_writeable(tp))
       mask |= POLLOUT | POLLWRNORM;

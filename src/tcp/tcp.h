@@ -3,6 +3,7 @@
 // One Tcp object serves one stack: its connection tables, its sockets, its entry points from IP. What happens inside is
 // listed in tcp_internal.h, the layout of a connection stands in tcp_sock.h.
 #pragma once
+#include <array>
 #include <functional>
 #include <memory>
 
@@ -15,6 +16,13 @@ namespace glass {
 
 struct tcp_sock;
 struct inet_hashinfo;
+class TcpMetrics;
+
+// Active Fast Open rests after a connection was swallowed on the way; see tcp_fastopen_client.cc.
+struct TcpFastopenPause {
+  Instant since{};
+  uint32_t times = 0;  // in a row
+};
 
 class Tcp final : public proto {
  public:
@@ -51,7 +59,11 @@ class Tcp final : public proto {
   void tsq_schedule(tcp_sock*);
   void tsq_forget(tcp_sock*);
   Slab& ca_priv_slab() { return ca_priv_slab_; }  // of congestion control
-  unsigned orphans = 0;                           // connections the application has closed and the stack still finishes
+  TcpMetrics& metrics() const { return *metrics_; }
+  // The counter that moves the search for a port on; see tcp_ports.cc.
+  uint32_t& port_perturb(uint32_t hash) { return table_perturb_[hash % table_perturb_.size()]; }
+  TcpFastopenPause fastopen_pause;
+  unsigned orphans = 0;  // connections the application has closed and the stack still finishes
   unsigned timewaits = 0;
 
  private:
@@ -66,6 +78,8 @@ class Tcp final : public proto {
   std::unique_ptr<inet_hashinfo> hashinfo_;
   TsqTimer tsq_timer_;
   std::vector<tcp_sock*> tsq_;
+  std::unique_ptr<TcpMetrics> metrics_;
+  std::array<uint32_t, 256> table_perturb_;
 };
 
 }  // namespace glass

@@ -34,6 +34,7 @@ void tcp_done(tcp_sock* tp) {
   if (tp->skc_state == SYN_SENT || tp->skc_state == SYN_RECV) count(tp, Mib::TcpAttemptFails);
   tcp_set_state(tp, CLOSE);
   tcp_clear_timers(tp);
+  reqsk_fastopen_remove(tp, false);
   tp->sk_shutdown = SHUTDOWN_MASK;
   tcp_dst_release(tp);
   if (!sock_flag(tp, SOCK_DEAD)) sock_def_wakeup(tp);
@@ -64,6 +65,7 @@ void tcp_destroy(tcp_sock* tp) {
   tcp.hashinfo().remove(tp);
   tcp.hashinfo().unbind(tp);
   tcp_write_queue_purge(tp);
+  tcp_fastopen_active_disable_ofo_check(tp);
   tcp_ofo_purge(tp, DROP(SOCKET_CLOSE));
   (void)discard_unread(tp);
   tcp_dst_release(tp);
@@ -149,6 +151,10 @@ Result<void> tcp_disconnect(tcp_sock* tp) {
   tcp_write_queue_purge(tp);
   tcp_ofo_purge(tp, DROP(SOCKET_CLOSE));
   tp->sk_receive_queue.purge(DROP(SOCKET_CLOSE));
+  tp->fastopen_req.reset();
+  tp->saved_syn.reset();
+  tp->defer_connect = false;
+  tp->fastopen_client_fail = TFO_STATUS_UNSPEC;
   tcp_done(tp);
   return {};
 }

@@ -86,7 +86,7 @@ void tcp_trim_head(tcp_sock* tp, sk_buff* s, uint32_t len) {
   cb.seq += len;
   s->truesize -= len;
   tp->sk_wmem_queued -= static_cast<int32_t>(len);
-  tcp_set_skb_tso_segs(s, mss);
+  if (cb.pcount > 1) tcp_set_skb_tso_segs(s, mss);
 }
 
 }  // namespace glass

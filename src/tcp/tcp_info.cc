@@ -113,6 +113,8 @@ void tcp_fill_info(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_backoff = tp->icsk_backoff;
   if (tp->rx_opt.tstamp_ok) i.tcpi_options |= kTcpiOptTimestamps;
   if (tp->rx_opt.sack_ok) i.tcpi_options |= kTcpiOptSack;
+  if (tp->syn_data_acked) i.tcpi_options |= kTcpiOptSynData;
+  i.tcpi_fastopen_client_fail = tp->fastopen_client_fail;
   if (tp->rx_opt.wscale_ok) {
     i.tcpi_options |= kTcpiOptWscale;
     i.tcpi_snd_wscale = tp->rx_opt.snd_wscale & 0xf;

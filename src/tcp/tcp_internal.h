@@ -1,7 +1,7 @@
 // The index of this room: who does what, in the order a segment meets it. Names are Linux's.
 //
 //   up    tcp_ipv4.cc       tcp_v4_rcv: header, checksum, which socket          tcp_hashtables.cc
-//         tcp_minisocks.cc  half-open connections; tcp_timewait.cc: TIME_WAIT
+//         tcp_minisocks.cc  half-open connections; tcp_timewait.cc: TIME_WAIT   tcp_md5.cc: signatures
 //         tcp_input.cc      tcp_rcv_established: fast path, slow path           tcp_validate.cc: is the segment
 //         acceptable tcp_state.cc      tcp_rcv_state_process: all other states             tcp_synsent.cc: connecting
 //         tcp_ack.cc        what an ACK acknowledges                            tcp_sack.cc: what SACK says
@@ -19,12 +19,16 @@
 //         tcp_mtu.cc tcp_mtu_probe.cc  from MTU to MSS, trying a larger one      tcp_tsq.cc: not too much in a qdisc
 //         tcp_zerocopy.cc   MSG_ZEROCOPY                                        tcp_timestamping.cc: SO_TIMESTAMPING
 //         tcp_retransmit.cc retransmission                                      tcp_fragment.cc: splitting segments
-//         tcp_connect.cc    SYN, SYN-ACK                                        tcp_reset.cc: RST and ACK without a
-//         socket
+//         tcp_connect.cc    SYN                                                 tcp_reset.cc: RST and ACK without a
+//         tcp_synack.cc     SYN-ACK                                             socket
 //         tcp_rtx_queue.cc  what was sent, in two orders                        tcp_sack_shift.cc: SACKed runs merged
 //   time  tcp_timer.cc      delayed ACK, keepalive                              tcp_rto.cc: retransmission time-out
 //         tcp_tlp.cc        tail loss probe                                     tcp_probe.cc: zero-window probes
-//   life  tcp.cc tcp_close.cc tcp_sockopt.cc tcp_info.cc tcp_listen.cc
+//   life  tcp.cc tcp_close.cc tcp_sockopt.cc tcp_info.cc
+//   begin tcp_listen.cc     SYNs for a listener, accept()                       syncookies.cc: without keeping state
+//         tcp_fastopen.cc   data in the SYN; tcp_fastopen_client.cc: ours       tcp_synrecv.cc: the last ACK
+//         tcp_metrics.cc    what destinations are like                          tcp_ports.cc: which port
+//         tcp_icmp.cc       errors on the way                                   tcp_mss.cc: segment sizes
 //   rate  tcp_cong.cc       congestion control's door; cong/: one file an algorithm behind tcp_cong.h
 //         tcp_cwnd.cc       who may grow the window                             tcp_rate.cc: how fast data arrives
 //         tcp_pacing.cc     at which rate data leaves                           tcp_ecn.cc: marks instead of losses
@@ -95,7 +99,8 @@ inline void count(const tcp_sock* tp, Mib m, uint64_t n = 1) { tp->skc_net->trac
 inline bool in_state(const sock_common* sk, uint32_t bits) { return tcp_state::bit(sk->skc_state) & bits; }
 inline tcphdr& tcp_hdr(const sk_buff& s) { return *reinterpret_cast<tcphdr*>(s.transport()); }
 
-inline constexpr uint32_t TCP_ATO_MIN_US = 40'000, TCP_DELACK_MAX_US = 200'000, TCP_TIMEOUT_INIT_US = 1'000'000;
+inline constexpr uint32_t TCP_ATO_MIN_US = 40'000, TCP_DELACK_MAX_US = 200'000, TCP_TIMEOUT_INIT_US = 1'000'000,
+                          TCP_TIMEOUT_FALLBACK_US = 3'000'000;
 inline constexpr Duration TCP_TIMEWAIT_LEN = 60s, TCP_PAWS_MSL = 60s;
 inline constexpr uint32_t TCP_MAX_QUICKACKS = 16, TCP_INIT_CWND = 10, TCP_INFINITE_SSTHRESH = 0x7fffffff;
 inline constexpr uint32_t TCP_PAWS_WINDOW = 1;
@@ -108,14 +113,15 @@ void tcp_v4_do_rcv(tcp_sock*, Skb);
 dst_entry* tcp_route(tcp_sock*);  // sk_dst_cache, renewed if stale; null: no route (sk_err_soft says why)
 void tcp_dst_release(tcp_sock*);
 
-// tcp_minisocks.cc, tcp_listen.cc
-void tcp_check_req(Tcp&, request_sock*, Skb);       // a segment for a half-open connection
+// tcp_listen.cc, tcp_synack.cc; what the files of the handshake share beyond stands in tcp_minisocks.h
 void tcp_v4_conn_request(tcp_sock* listener, Skb);  // a SYN for a listener
 void reqsk_free(Tcp&, request_sock*);
-void inet_csk_reqsk_queue_drop(Tcp&, request_sock*);
-Duration reqsk_timeout(const request_sock*);  // until the SYN-ACK is sent again
-void tcp_listen_stop(tcp_sock* listener);     // ends its half-open and unaccepted connections
+void inet_csk_reqsk_queue_removed(request_sock*);     // no longer half-open
+void inet_csk_reqsk_queue_drop(Tcp&, request_sock*);  // gone altogether
+Duration reqsk_timeout(const request_sock*);          // until the SYN-ACK is sent again
+void tcp_listen_stop(tcp_sock* listener);             // ends its half-open and unaccepted connections
 bool tcp_accept_queue_full(const tcp_sock* listener);
+bool tcp_rtx_synack(Tcp&, tcp_sock* sk, request_sock*);  // the SYN-ACK once more; `sk`: listener or Fast Open child
 
 // The window test of the small entries: overlaps [left, left + window), or is bare and stands exactly at an edge.
 inline bool tcp_in_window(const TcpCb& cb, Seq left, uint32_t window) {
@@ -139,9 +145,9 @@ void tcp_rcv_synsent_state_process(tcp_sock*, Skb);
 void tcp_reset(tcp_sock*);
 void tcp_fin(tcp_sock*);
 void tcp_finish_connect(tcp_sock*);
-void tcp_init_transfer(tcp_sock*);
 void tcp_parse_options(const sk_buff&, tcp_options_received&, bool established);
 bool tcp_fast_parse_options(tcp_sock*, const sk_buff&);
+tcp_fastopen_cookie tcp_parse_fastopen_option(const sk_buff&);
 void tcp_replace_ts_recent(tcp_sock*, Seq seq);
 void tcp_store_ts_recent(tcp_sock*);
 bool tcp_paws_check(const tcp_options_received&, uint32_t slack, Instant now);
@@ -419,26 +425,54 @@ bool tcp_skb_can_collapse(const sk_buff* to, const sk_buff* from);
 bool tcp_skb_shift(tcp_sock*, sk_buff* to, sk_buff* from);  // all data of `from` goes to the end of `to`
 void tcp_xmit_retransmit_queue(tcp_sock*);
 void tcp_simple_retransmit(tcp_sock*);
+void tcp_non_congestion_loss_retransmit(tcp_sock*);
 // Splits a queued segment at `len` bytes; the rest follows it in the same queue. Counts (packets_out, lost_out ...) are
 // kept right.
 void tcp_fragment(tcp_sock*, sk_buff_head& queue, sk_buff*, uint32_t len, uint32_t mss_now);
 void tcp_trim_head(tcp_sock*, sk_buff*, uint32_t len);
 
-// tcp_connect.cc
+// tcp_connect.cc, tcp_ports.cc
 Result<void> tcp_connect_start(tcp_sock*);
-void tcp_send_synack(tcp_sock*);           // simultaneous open
-void tcp_rtx_synack(Tcp&, request_sock*);  // of a half-open connection
+Result<void> __inet_stream_connect(tcp_sock*, const SocketAddress*, bool is_sendmsg);
+Result<size_t> tcp_sendmsg_fastopen(tcp_sock*, const MsgSend&);
+void tcp_send_synack(tcp_sock*);  // simultaneous open
+void tcp_init_transfer(tcp_sock*);
+void tcp_try_undo_spurious_syn(tcp_sock*);
 Seq secure_tcp_seq(const net&, const sock_common&);
 uint32_t secure_tcp_ts_off(const net&, const IpAddress& saddr, const IpAddress& daddr);
+uint64_t secure_ipv4_port_ephemeral(const net&, const sock_common&);
+Result<uint16_t> inet_hash_connect(Tcp&, tcp_sock*, uint32_t& hash);  // a port whose address pair is free
+Result<uint16_t> inet_csk_find_open_port(Tcp&, const tcp_sock*, const IpAddress&);
+bool tcp_twsk_unique(tcp_sock*, const tcp_timewait_sock*, bool chosen_here);
+
+// tcp_synrecv.cc
+void tcp_rcv_synrecv_state_process(tcp_sock*, const Skb&);
+void tcp_rcv_synrecv_state_fastopen(tcp_sock*);
+void tcp_synack_rtt_meas(tcp_sock*, const request_sock*);
+
+// tcp_mss.cc
+uint32_t dst_metric_advmss(const net&, const dst_entry*);
+uint32_t tcp_mss_clamp(const tcp_sock*, uint32_t mss);
+uint16_t tcp_advertise_mss(tcp_sock*);
+void tcp_initialize_rcv_mss(tcp_sock*);
+
+// tcp_metrics.cc
+void tcp_update_metrics(const tcp_sock*);  // at the end of a connection
+void tcp_init_metrics(tcp_sock*);          // at its beginning
+bool tcp_peer_is_proven(Tcp&, const request_sock&);
+void tcp_fastopen_cache_get(const tcp_sock*, uint16_t& mss, tcp_fastopen_cookie&);
+void tcp_fastopen_cache_set(const tcp_sock*, uint16_t mss, const tcp_fastopen_cookie&, bool syn_lost, uint8_t try_exp);
 
 // tcp_reset.cc
-void tcp_v4_send_reset(Tcp&, const Skb&);  // in answer to a segment nobody takes
+// In answer to a segment that `sk`, or nobody (null), takes.
+void tcp_v4_send_reset(Tcp&, const Skb&, const tcp_sock* sk);
 struct TcpReply {
   Seq seq, ack;
   uint32_t win;
   uint32_t tsval, tsecr;
   bool timestamps;
   uint8_t tos;
+  const tcp_md5sig_key* md5_key;
 };
 void tcp_v4_send_ack(Tcp&, const Skb&, const TcpReply&);  // for TIME_WAIT and half-open connections
 
@@ -450,6 +484,7 @@ void tcp_rearm_rto(tcp_sock*);
 void tcp_set_xmit_timer(tcp_sock*);
 Duration tcp_rto_delta(const tcp_sock*);  // until the head's time-out, from when it was sent
 void tcp_update_rto_time(tcp_sock*);
+void tcp_update_rto_stats(tcp_sock*);  // one more time-out
 void tcp_ack_probe(tcp_sock*);
 void tcp_write_err(tcp_sock*);
 bool tcp_out_of_resources(tcp_sock*, bool do_reset);

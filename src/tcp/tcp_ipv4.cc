@@ -3,8 +3,10 @@
 #include <cstring>
 
 #include "base/checksum.h"
+#include "tcp/syncookies.h"
 #include "tcp/tcp_hashtables.h"
 #include "tcp/tcp_internal.h"
+#include "tcp/tcp_minisocks.h"
 #include "tcp/tcp_packet.h"
 
 namespace glass {
@@ -53,7 +55,7 @@ void tcp_v4_fill_cb(const Skb& skb) {
 }
 
 void no_tcp_socket(Tcp& tcp, Skb skb) {
-  tcp_v4_send_reset(tcp, skb);
+  tcp_v4_send_reset(tcp, skb, nullptr);
   kfree_skb_reason(std::move(skb), DROP(NO_SOCKET));
 }
 
@@ -62,10 +64,48 @@ void tcp_full_socket(tcp_sock* tp, Skb skb) {
     count(tp, Mib::TcpExtTCPMinTTLDrop);
     return kfree_skb_reason(std::move(skb), DROP(TCP_MINTTL));
   }
+  if (Verdict why = tcp_inbound_hash(tp, skb)) [[unlikely]]
+    return kfree_skb_reason(std::move(skb), why);
   if (tp->sk_filter_all) [[unlikely]]
     return kfree_skb_reason(std::move(skb), DROP(SOCKET_FILTER));
   tcp_v4_do_rcv(tp, std::move(skb));
   tcp_release_orphan(tp);
+}
+
+// The accept queue is full. The request waits for room, or is reset if that is what the administrator wants.
+void listen_overflow(Tcp& tcp, tcp_sock* l, request_sock* req, Skb skb) {
+  if (tcp.ns().sysctl.tcp_abort_on_overflow) {
+    tcp_v4_send_reset(tcp, skb, l);
+    count(l, Mib::TcpExtEmbryonicRsts);
+    inet_csk_reqsk_queue_drop(tcp, req);
+  } else {
+    req->acked = true;
+  }
+  kfree_skb_reason(std::move(skb), DROP(TCP_LISTEN_OVERFLOW));
+}
+
+// The handshake is over: a full connection takes the request's place, and the segment goes on to it.
+void complete_handshake(Tcp& tcp, tcp_sock* l, request_sock* req, Skb skb) {
+  tcp_sock* child = tcp_v4_syn_recv_sock(tcp, l, req, skb);
+  if (!child) return listen_overflow(tcp, l, req, std::move(skb));
+  tcp_synack_rtt_meas(child, req);
+  inet_csk_reqsk_queue_removed(req);
+  inet_csk_reqsk_queue_add(l, req, child);
+  tcp_child_process(l, child, std::move(skb));
+}
+
+void tcp_new_syn_recv(Tcp& tcp, request_sock* req, Skb skb) {
+  tcp_sock* l = req->rsk_listener;
+  if (Verdict why = tcp_inbound_hash(l, skb)) [[unlikely]]
+    return kfree_skb_reason(std::move(skb), why);
+  if (l->sk_filter_all) [[unlikely]]
+    return kfree_skb_reason(std::move(skb), DROP(SOCKET_FILTER));
+  const ReqVerdict v = tcp_check_req(tcp, l, req, skb, false);
+  switch (v.fate) {
+    case ReqFate::drop: return kfree_skb_reason(std::move(skb), v.why);
+    case ReqFate::listener: return tcp_full_socket(l, std::move(skb));
+    case ReqFate::child: return complete_handshake(tcp, l, req, std::move(skb));
+  }
 }
 
 }  // namespace
@@ -87,13 +127,14 @@ void tcp_v4_rcv(void* ctx, Skb skb) {
   if (sk->skc_state == tcp_state::TIME_WAIT)
     return tcp_timewait_process(tcp, static_cast<tcp_timewait_sock*>(sk), std::move(skb));
   if (sk->skc_state == tcp_state::NEW_SYN_RECV)
-    return tcp_check_req(tcp, static_cast<request_sock*>(sk), std::move(skb));
+    return tcp_new_syn_recv(tcp, static_cast<request_sock*>(sk), std::move(skb));
   tcp_full_socket(tcp_sk(static_cast<sock*>(sk)), std::move(skb));
 }
 
 void tcp_v4_do_rcv(tcp_sock* tp, Skb skb) {
   PROBE(net_of(tp).trace, skb);
   if (tp->skc_state == tcp_state::ESTABLISHED) return tcp_rcv_established(tp, std::move(skb));
+  if (tp->skc_state == tcp_state::LISTEN && cookie_v4_check(tp, skb)) return;  // keeps nothing: it was given away
   tcp_rcv_state_process(tp, std::move(skb));
 }
 
@@ -115,75 +156,6 @@ dst_entry* tcp_route(tcp_sock* tp) {
 void tcp_dst_release(tcp_sock* tp) {
   if (tp->sk_dst_cache) tp->tcp().ip().dst_release(tp->sk_dst_cache);
   tp->sk_dst_cache = nullptr;
-}
-
-namespace {
-
-// RFC 1122 section 4.2.3.9: which errors end a connection attempt, which are only remembered.
-int icmp_errno(uint8_t type, uint8_t code) {
-  if (type == 11) return EHOSTUNREACH;  // time exceeded
-  if (type == 12) return EPROTO;        // parameter problem
-  static constexpr int kUnreachable[] = {
-      ENETUNREACH, EHOSTUNREACH, ENOPROTOOPT,  ECONNREFUSED, EMSGSIZE,     EOPNOTSUPP,   ENETUNREACH,  EHOSTDOWN,
-      ENONET,      ENETUNREACH,  EHOSTUNREACH, ENETUNREACH,  EHOSTUNREACH, EHOSTUNREACH, EHOSTUNREACH, EHOSTUNREACH};
-  return type == 3 && code < std::size(kUnreachable) ? kUnreachable[code] : 0;
-}
-
-// The route learns of it; this connection resends at once what cannot have arrived.
-void tcp_v4_mtu_reduced(tcp_sock* tp, uint32_t mtu) {
-  if (in_state(tp, tcp_state::bit(tcp_state::LISTEN) | tcp_state::bit(tcp_state::CLOSE))) return;
-  const dst_entry* dst = tcp_route(tp);
-  if (!dst) return;
-  if (mtu < dst->mtu) tp->tcp().ip().update_pmtu(tp->skc_daddr, mtu);
-  dst = tcp_route(tp);
-  if (!dst) return;
-  if (mtu < dst->mtu && tp->pmtudisc != IP_PMTUDISC_DONT) tp->sk_err_soft = EMSGSIZE;
-  const bool believes =
-      tp->pmtudisc != IP_PMTUDISC_DONT && tp->pmtudisc != IP_PMTUDISC_PROBE && tp->pmtudisc != IP_PMTUDISC_INTERFACE;
-  if (!believes || tp->icsk_pmtu <= dst->mtu) return;
-  tcp_sync_mss(tp, dst->mtu);
-  tcp_simple_retransmit(tp);
-}
-
-void tcp_v4_sock_err(tcp_sock* tp, uint8_t type, uint8_t code, uint32_t info) {
-  if (type == 3 && code == 4) return tcp_v4_mtu_reduced(tp, info);
-  const int error = icmp_errno(type, code);
-  if (!error || tp->skc_state == tcp_state::LISTEN) return;
-  if (in_state(tp, tcp_state::bit(tcp_state::SYN_SENT) | tcp_state::bit(tcp_state::SYN_RECV)))
-    return tcp_error(tp, error);
-  tp->sk_err_soft = static_cast<uint16_t>(error);
-}
-
-}  // namespace
-
-void tcp_v4_err(void* ctx, const Skb& skb, uint8_t type, uint8_t code, uint32_t info) {
-  Tcp& tcp = *static_cast<Tcp*>(ctx);
-  const auto* iph = reinterpret_cast<const iphdr*>(skb->data);
-  struct {
-    uint16_t source, dest;
-    uint32_t seq;
-  } quoted;
-  std::memcpy(&quoted, skb->data + iph->ihl(), sizeof quoted);
-  const IpAddress local = IpAddress::v4_from_wire(iph->saddr), remote = IpAddress::v4_from_wire(iph->daddr);
-  const uint16_t lport = ntohs(quoted.source), rport = ntohs(quoted.dest);
-  inet_hashinfo& tables = tcp.hashinfo();
-  sock_common* sk =
-      tables.lookup_established(tables.ehashfn(tcp.ns(), local, lport, remote, rport), local, lport, remote, rport);
-  if (!sk) return tcp.ns().trace.count(Mib::IcmpInErrors);
-  if (sk->skc_state == tcp_state::TIME_WAIT) return;
-  const Seq seq{ntohl(quoted.seq)};
-  if (sk->skc_state == tcp_state::NEW_SYN_RECV) {
-    auto* req = static_cast<request_sock*>(sk);
-    if (seq != req->snt_isn) return tcp.ns().trace.count(Mib::TcpExtOutOfWindowIcmps);
-    if (icmp_errno(type, code) && !(type == 3 && code == 4)) inet_csk_reqsk_queue_drop(tcp, req);
-    return;
-  }
-  auto* tp = tcp_sk(static_cast<sock*>(sk));
-  if (tp->skc_state != tcp_state::LISTEN && !between(seq, tp->snd_una, tp->snd_nxt))
-    return tcp.ns().trace.count(Mib::TcpExtOutOfWindowIcmps);
-  if (type == 3 && code <= 1) tcp_ld_RTO_revert(tp, seq);  // network or host unreachable
-  tcp_v4_sock_err(tp, type, code, info);
-  tcp_release_orphan(tp);
 }
 
 }  // namespace glass

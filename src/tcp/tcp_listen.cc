@@ -1,8 +1,10 @@
 // Listeners: a SYN makes a half-open connection (RFC 9293 section 3.10.7.2), accept() hands out finished ones.
 #include <algorithm>
 
+#include "tcp/syncookies.h"
 #include "tcp/tcp_hashtables.h"
 #include "tcp/tcp_internal.h"
+#include "tcp/tcp_minisocks.h"
 #include "tcp/tcp_packet.h"
 
 namespace glass {
@@ -11,36 +13,42 @@ bool tcp_accept_queue_full(const tcp_sock* l) { return l->sk_ack_backlog > l->sk
 
 namespace {
 
-bool syn_queue_full(const tcp_sock* l) { return l->qlen > l->sk_max_ack_backlog; }
+bool syn_queue_full(const tcp_sock* l) { return l->icsk_accept_queue->qlen > l->sk_max_ack_backlog; }
 
-// Linux keeps the last quarter of tcp_max_syn_backlog for proven peers when there are no cookies to fall back on.
-bool syn_backlog_reserved(const tcp_sock* l) {
-  const int64_t max = net_of(l).sysctl.tcp_max_syn_backlog;
-  return !net_of(l).sysctl.tcp_syncookies && max - l->qlen < max >> 2;
+// Linux keeps the last quarter of tcp_max_syn_backlog for peers it has talked to when there are no cookies to fall back
+// on.
+bool syn_backlog_reserved(tcp_sock* l, const request_sock* req) {
+  const Sysctl& s = net_of(l).sysctl;
+  const int64_t max = s.tcp_max_syn_backlog;
+  return !s.tcp_syncookies && max - l->icsk_accept_queue->qlen < max >> 2 && !tcp_peer_is_proven(l->tcp(), *req);
 }
 
+// The options of a SYN. With a cookie only a timestamp can bring them back.
 void init_options(request_sock* req, const tcp_sock* l, const Skb& skb) {
   tcp_options_received opt;
   opt.mss_clamp = 536;
   opt.user_mss = l->rx_opt.user_mss;
   tcp_parse_options(*skb, opt, false);
+  const Sysctl& s = net_of(l).sysctl;
   req->mss = opt.mss_clamp;
-  req->tstamp_ok = opt.saw_tstamp && net_of(l).sysctl.tcp_timestamps;
+  req->tstamp_ok = opt.saw_tstamp && s.tcp_timestamps;
+  if (req->syncookie && !req->tstamp_ok) return;
   req->ts_recent = req->tstamp_ok ? opt.rcv_tsval : 0;
-  req->sack_ok = opt.sack_ok && net_of(l).sysctl.tcp_sack;
-  req->wscale_ok = opt.wscale_ok && net_of(l).sysctl.tcp_window_scaling;
+  req->sack_ok = opt.sack_ok && s.tcp_sack;
+  req->wscale_ok = opt.wscale_ok && s.tcp_window_scaling;
   req->snd_wscale = req->wscale_ok ? opt.snd_wscale : 0;
 }
 
-void init_window(request_sock* req, const tcp_sock* l, const dst_entry* dst) {
-  const uint32_t mss = dst->mtu - 40 - (req->tstamp_ok ? 12 : 0);
-  uint32_t clamp = l->window_clamp;
-  tcp_select_initial_window(net_of(l), tcp_full_space(l), mss, req->rsk_rcv_wnd, clamp, req->wscale_ok,
-                            req->rcv_wscale);
-  req->window_clamp = clamp;
+void tcp_reqsk_record_syn(const tcp_sock* l, request_sock* req, const Skb& skb) {
+  if (!l->save_syn) return;
+  const uint8_t* from = l->save_syn == 2 ? skb->mac() : skb->network();
+  const uint8_t* to = skb->transport() + tcp_hdr(*skb).doff();
+  req->saved_syn = std::make_unique<std::vector<uint8_t>>(from, to);
 }
 
-request_sock* reqsk_alloc(tcp_sock* l, const Skb& skb, Seq isn_from_timewait, bool has_isn) {
+}  // namespace
+
+request_sock* inet_reqsk_alloc(tcp_sock* l, const Skb& skb) {
   Tcp& tcp = l->tcp();
   auto* req = new (tcp.request_slab().alloc()) request_sock;
   req->skc_net = &tcp.ns();
@@ -51,20 +59,21 @@ request_sock* reqsk_alloc(tcp_sock* l, const Skb& skb, Seq isn_from_timewait, bo
   req->skc_dport = ntohs(tcp_hdr(*skb).source);
   req->skc_hash = tcp.hashinfo().ehashfn(tcp.ns(), req->skc_rcv_saddr, req->skc_num, req->skc_daddr, req->skc_dport);
   req->rsk_listener = l;
-  req->rcv_isn = TCP_SKB_CB(skb).seq;
-  req->rcv_nxt = req->rcv_isn + 1;
-  req->snt_isn = has_isn ? isn_from_timewait : secure_tcp_seq(tcp.ns(), *req);
   req->tos = l->sk_tos;
   uint8_t echo[40];
   if (const size_t n = tcp.ip().ip_options_echo(skb, echo)) [[unlikely]]
     req->ireq_opt.assign(echo, echo + n);
-  init_options(req, l, skb);
-  req->ecn_ok = tcp_ecn_create_request(l, *skb);
-  if (req->tstamp_ok) req->ts_off = secure_tcp_ts_off(tcp.ns(), req->skc_rcv_saddr, req->skc_daddr);
   return req;
 }
 
-}  // namespace
+void tcp_openreq_init_rwin(request_sock* req, const tcp_sock* l, uint32_t mss) {
+  const int full_space = tcp_full_space(l);
+  uint32_t clamp = l->window_clamp;
+  if ((l->sk_userlocks & SOCK_RCVBUF_LOCK) && (clamp > static_cast<uint32_t>(full_space) || !clamp))
+    clamp = static_cast<uint32_t>(full_space);
+  tcp_select_initial_window(net_of(l), full_space, mss, req->rsk_rcv_wnd, clamp, req->wscale_ok, req->rcv_wscale);
+  req->window_clamp = clamp;
+}
 
 Duration reqsk_timeout(const request_sock* req) {
   const int64_t most_us = req->skc_net->sysctl.tcp_rto_max_ms * 1000;
@@ -74,57 +83,123 @@ Duration reqsk_timeout(const request_sock* req) {
 
 namespace {
 
+// Most half-open connections come through at once. The more of them have not, the sooner old ones are given up, so that
+// there is room for young ones.
+int max_synack_retries(const tcp_sock* l) {
+  int retries = l->icsk_syn_retries ? l->icsk_syn_retries : static_cast<int>(net_of(l).sysctl.tcp_synack_retries);
+  const request_sock_queue& queue = *l->icsk_accept_queue;
+  if (queue.qlen << 1 <= std::max<uint32_t>(8, l->sk_max_ack_backlog)) return retries;
+  for (uint32_t young = queue.young << 1; retries > 2 && queue.qlen >= young; young <<= 1) --retries;
+  return retries;
+}
+
+struct SynackFate {
+  bool expire, resend;
+};
+
+// With TCP_DEFER_ACCEPT an acknowledged request waits for data; its SYN-ACK is repeated only as the last chance.
+SynackFate syn_ack_recalc(const request_sock* req, int max_retries, int defer_accept) {
+  const bool late = req->num_timeout >= max_retries;
+  if (!defer_accept) return {late, true};
+  return {late && (!req->acked || req->num_timeout >= defer_accept),
+          !req->acked || req->num_timeout >= defer_accept - 1};
+}
+
 void reqsk_timer_handler(timer_list* t) {
   auto* req = reinterpret_cast<request_sock*>(reinterpret_cast<char*>(t) - offsetof(request_sock, rsk_timer));
   net& n = *req->skc_net;
   tcp_sock* l = req->rsk_listener;
   if (!l) return;
   Tcp& tcp = l->tcp();
-  const int retries = l->icsk_syn_retries ? l->icsk_syn_retries : static_cast<int>(n.sysctl.tcp_synack_retries);
-  const bool waits_for_data = req->acked && l->defer_accept;
+  const SynackFate fate = syn_ack_recalc(req, max_synack_retries(l), l->defer_accept);
   n.trace.count(Mib::TcpExtTCPTimeouts);
-  if (req->num_timeout >= (waits_for_data ? l->defer_accept : retries)) return inet_csk_reqsk_queue_drop(tcp, req);
-  // An acknowledged request needs no further SYN-ACK until its last chance.
-  if (!req->acked || req->num_timeout + 1 >= l->defer_accept) tcp_rtx_synack(tcp, req);
-  ++req->num_timeout;
+  if (fate.expire) return inet_csk_reqsk_queue_drop(tcp, req);
+  if (fate.resend && !tcp_rtx_synack(tcp, l, req) && !req->acked) return inet_csk_reqsk_queue_drop(tcp, req);
+  if (req->num_timeout++ == 0) --l->icsk_accept_queue->young;
   n.timers.mod_timer(t, n.now + reqsk_timeout(req));
+}
+
+void reqsk_queue_hash_add(tcp_sock* l, request_sock* req) {
+  net& n = net_of(l);
+  req->rsk_timer.function = reqsk_timer_handler;
+  n.timers.mod_timer(&req->rsk_timer, n.now + reqsk_timeout(req));
+  l->tcp().hashinfo().insert(req);
+  ++l->icsk_accept_queue->qlen;
+  ++l->icsk_accept_queue->young;
+}
+
+// A SYN that is not let in; nothing answers it.
+void listen_drop(tcp_sock* l, Skb skb, Verdict why) {
+  count(l, Mib::TcpExtListenDrops);
+  kfree_skb_reason(std::move(skb), why);
+}
+
+// Whether a SYN is to be answered with a cookie. `from_timewait`: the peer is evidently real.
+bool wants_cookie(const tcp_sock* l, bool from_timewait) {
+  if (from_timewait) return false;
+  return net_of(l).sysctl.tcp_syncookies == 2 || syn_queue_full(l);
+}
+
+void choose_isn(tcp_sock* l, request_sock* req, const Skb& skb, bool from_timewait) {
+  if (req->tstamp_ok) req->ts_off = secure_tcp_ts_off(net_of(l), req->skc_rcv_saddr, req->skc_daddr);
+  if (req->syncookie)
+    req->snt_isn = cookie_init_sequence(l, skb, req->mss);
+  else
+    req->snt_isn = from_timewait ? TCP_SKB_CB(skb).ack_seq : secure_tcp_seq(net_of(l), *req);
+}
+
+// The SYN is answered: by a child at once, by a half-open connection, or by a cookie that leaves nothing behind.
+void answer_syn(tcp_sock* l, request_sock* req, const Skb& skb, tcp_fastopen_cookie foc) {
+  Tcp& tcp = l->tcp();
+  if (req->syncookie) {
+    (void)tcp_v4_send_synack(tcp, l, req, nullptr, SynackType::cookie);
+    return reqsk_free(tcp, req);
+  }
+  tcp_reqsk_record_syn(l, req, skb);
+  if (tcp_sock* child = tcp_try_fastopen(l, skb, req, foc)) {
+    (void)tcp_v4_send_synack(tcp, child, req, &foc, SynackType::fastopen);
+    inet_csk_reqsk_queue_add(l, req, child);
+    return sock_def_readable(l);
+  }
+  reqsk_queue_hash_add(l, req);
+  (void)tcp_v4_send_synack(tcp, l, req, &foc, SynackType::normal);
 }
 
 }  // namespace
 
 void tcp_v4_conn_request(tcp_sock* l, Skb skb) {
   PROBE(net_of(l).trace, skb);
-  if (!l->tcp().ip().is_local(ip_daddr(*skb))) {
-    count(l, Mib::TcpExtListenDrops);
-    return kfree_skb_reason(std::move(skb), DROP(IP_INVALID_DEST));
-  }
-  if (syn_queue_full(l) || syn_backlog_reserved(l)) {
+  Tcp& tcp = l->tcp();
+  if (!tcp.ip().is_local(ip_daddr(*skb))) return listen_drop(l, std::move(skb), DROP(IP_INVALID_DEST));
+  // TIME_WAIT leaves the sequence number to begin with in ack_seq of a SYN it lets through.
+  const bool from_timewait = TCP_SKB_CB(skb).sacked != 0, cookie = wants_cookie(l, from_timewait);
+  if (cookie && !net_of(l).sysctl.tcp_syncookies) {
     count(l, Mib::TcpExtTCPReqQFullDrop);
-    count(l, Mib::TcpExtListenDrops);
-    return kfree_skb_reason(std::move(skb), DROP(TCP_REQ_QFULL_DROP));
+    return listen_drop(l, std::move(skb), DROP(TCP_REQ_QFULL_DROP));
   }
+  if (cookie) count(l, Mib::TcpExtTCPReqQFullDoCookies);
   if (tcp_accept_queue_full(l)) {
     count(l, Mib::TcpExtListenOverflows);
-    count(l, Mib::TcpExtListenDrops);
-    return kfree_skb_reason(std::move(skb), DROP(TCP_LISTEN_OVERFLOW));
+    return listen_drop(l, std::move(skb), DROP(TCP_LISTEN_OVERFLOW));
   }
-  Result<dst_entry*> dst = l->tcp().ip().route_output(ip_saddr(*skb), ip_daddr(*skb));
+  Result<dst_entry*> dst = tcp.ip().route_output(ip_saddr(*skb), ip_daddr(*skb));
   if (!dst) {
     count(l, Mib::IpOutNoRoutes);
-    count(l, Mib::TcpExtListenDrops);
-    return kfree_skb_reason(std::move(skb), DROP(IP_OUTNOROUTES));
+    return listen_drop(l, std::move(skb), DROP(IP_OUTNOROUTES));
   }
-  // TIME_WAIT leaves the sequence number to begin with in ack_seq of a SYN it lets through.
-  const bool from_timewait = TCP_SKB_CB(skb).sacked != 0;
-  request_sock* req = reqsk_alloc(l, skb, TCP_SKB_CB(skb).ack_seq, from_timewait);
-  init_window(req, l, *dst);
-  net& n = net_of(l);
-  req->snt_synack = n.now;
-  req->rsk_timer.function = reqsk_timer_handler;
-  n.timers.mod_timer(&req->rsk_timer, n.now + std::chrono::microseconds(TCP_TIMEOUT_INIT_US));
-  l->tcp().hashinfo().insert(req);
-  ++l->qlen;
-  tcp_rtx_synack(l->tcp(), req);
+  request_sock* req = inet_reqsk_alloc(l, skb);
+  req->rcv_isn = TCP_SKB_CB(skb).seq;
+  req->rcv_nxt = req->rcv_isn + 1;
+  req->syncookie = cookie;
+  init_options(req, l, skb);
+  req->ecn_ok = tcp_ecn_create_request(l, *skb) && (!cookie || req->tstamp_ok);
+  if (!cookie && !from_timewait && syn_backlog_reserved(l, req)) {
+    reqsk_free(tcp, req);
+    return listen_drop(l, std::move(skb), DROP(TCP_REQ_QFULL_DROP));
+  }
+  choose_isn(l, req, skb, from_timewait);
+  tcp_openreq_init_rwin(req, l, tcp_mss_clamp(l, dst_metric_advmss(net_of(l), *dst)) - (req->tstamp_ok ? 12 : 0));
+  answer_syn(l, req, skb, cookie ? tcp_fastopen_cookie{} : tcp_parse_fastopen_option(*skb));
   consume_skb(std::move(skb));
 }
 
@@ -135,31 +210,64 @@ void reqsk_free(Tcp& tcp, request_sock* req) {
   tcp.request_slab().free(req);
 }
 
+// It leaves the half-open ones, to end or to become a connection.
+void inet_csk_reqsk_queue_removed(request_sock* req) {
+  if (!req->rsk_listener) return;
+  request_sock_queue& queue = *req->rsk_listener->icsk_accept_queue;
+  --queue.qlen;
+  if (req->num_timeout == 0) --queue.young;
+}
+
 void inet_csk_reqsk_queue_drop(Tcp& tcp, request_sock* req) {
-  if (req->rsk_listener) --req->rsk_listener->qlen;
+  inet_csk_reqsk_queue_removed(req);
   reqsk_free(tcp, req);
 }
+
+void inet_csk_reqsk_queue_add(tcp_sock* l, request_sock* req, tcp_sock* child) {
+  request_sock_queue& queue = *l->icsk_accept_queue;
+  req->sk = child;
+  req->dl_next = nullptr;
+  (queue.rskq_accept_tail ? queue.rskq_accept_tail->dl_next : queue.rskq_accept_head) = req;
+  queue.rskq_accept_tail = req;
+  ++l->sk_ack_backlog;
+}
+
+namespace {
+
+request_sock* reqsk_queue_remove(tcp_sock* l) {
+  request_sock_queue& queue = *l->icsk_accept_queue;
+  request_sock* req = queue.rskq_accept_head;
+  if (!req) return nullptr;
+  queue.rskq_accept_head = req->dl_next;
+  if (!queue.rskq_accept_head) queue.rskq_accept_tail = nullptr;
+  --l->sk_ack_backlog;
+  return req;
+}
+
+// A connection nobody has accepted when its listener goes.
+void inet_child_forget(Tcp& tcp, request_sock* req) {
+  tcp_sock* child = tcp_sk(req->sk);
+  child->fastopen_rsk = nullptr;
+  (void)tcp_disconnect(child);
+  tcp_destroy(child);
+  reqsk_free(tcp, req);
+}
+
+}  // namespace
 
 void tcp_listen_stop(tcp_sock* l) {
   Tcp& tcp = l->tcp();
   tcp.hashinfo().remove_listener(l);
-  while (request_sock* req = l->accept_head) {
-    l->accept_head = req->dl_next;
-    tcp_sock* child = tcp_sk(req->sk);
-    reqsk_free(tcp, req);
-    tcp_send_active_reset(child);
-    tcp_done(child);
-    tcp_destroy(child);
+  while (request_sock* req = reqsk_queue_remove(l)) inet_child_forget(tcp, req);
+  tcp_fastopen_listen_stop(l);
+  if (l->icsk_accept_queue->qlen) {
+    std::vector<request_sock*> half_open;
+    for (sock_common* s : tcp.hashinfo().ehash)
+      for (; s; s = s->skc_next)
+        if (s->skc_state == tcp_state::NEW_SYN_RECV && static_cast<request_sock*>(s)->rsk_listener == l)
+          half_open.push_back(static_cast<request_sock*>(s));
+    for (request_sock* req : half_open) inet_csk_reqsk_queue_drop(tcp, req);
   }
-  l->accept_tail = nullptr;
-  l->sk_ack_backlog = 0;
-  if (!l->qlen) return;
-  std::vector<request_sock*> half_open;
-  for (sock_common* s : tcp.hashinfo().ehash)
-    for (; s; s = s->skc_next)
-      if (s->skc_state == tcp_state::NEW_SYN_RECV && static_cast<request_sock*>(s)->rsk_listener == l)
-        half_open.push_back(static_cast<request_sock*>(s));
-  for (request_sock* req : half_open) inet_csk_reqsk_queue_drop(tcp, req);
 }
 
 Result<void> Tcp::listen(sock* sk, int backlog) {
@@ -170,6 +278,8 @@ Result<void> Tcp::listen(sock* sk, int backlog) {
   if (!l->skc_num) {
     if (Result<void> bound = bind(l, {l->skc_rcv_saddr, 0}); !bound) return bound;
   }
+  if (!l->icsk_accept_queue) l->icsk_accept_queue = std::make_shared<request_sock_queue>();
+  tcp_fastopen_listen(l, backlog);
   l->skc_state = tcp_state::LISTEN;
   hashinfo().add_listener(l);
   return {};
@@ -179,13 +289,13 @@ Result<sock*> Tcp::accept(sock* sk) {
   tcp_sock* l = tcp_sk(sk);
   PROBE(net_.trace);
   if (l->skc_state != tcp_state::LISTEN) return Err(EINVAL);
-  request_sock* req = l->accept_head;
+  request_sock* req = reqsk_queue_remove(l);
   if (!req) return Err(EAGAIN);
-  l->accept_head = req->dl_next;
-  if (!l->accept_head) l->accept_tail = nullptr;
-  --l->sk_ack_backlog;
   sock* child = req->sk;
-  reqsk_free(*this, req);
+  if (req->tfo_listener)
+    req->sk = nullptr;  // kept until the handshake's last ACK
+  else
+    reqsk_free(*this, req);
   return child;
 }
 

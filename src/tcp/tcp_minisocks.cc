@@ -1,5 +1,7 @@
 // A segment for a half-open connection (SYN received, SYN-ACK sent): RFC 9293 section 3.10.7.4 in the SYN-RECEIVED
 // state, done on a small entry so that a flood of SYNs costs little.
+#include "tcp/tcp_minisocks.h"
+
 #include "net/sk_error_queue.h"
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_hashtables.h"
@@ -17,7 +19,7 @@ struct ReqSegment {
 
 uint32_t req_time_stamp(const request_sock* req) { return msecs32(req->skc_net->now) + req->ts_off; }
 
-ReqSegment read_options(const request_sock* req, const Skb& skb) {
+ReqSegment read_options(const request_sock* req, const Skb& skb, bool fastopen) {
   ReqSegment s;
   if (tcp_hdr(*skb).doff() == sizeof(tcphdr) || !req->tstamp_ok) return s;
   tcp_parse_options(*skb, s.opt, true);
@@ -27,25 +29,28 @@ ReqSegment read_options(const request_sock* req, const Skb& skb) {
   s.opt.ts_recent_stamp = usecs64(now) / 1'000'000 - 1;
   s.paws_reject = !tcp_hdr(*skb).rst() && !tcp_paws_check(s.opt, 0, now);
   const uint32_t first = msecs32(req->snt_synack) + req->ts_off, age = req_time_stamp(req) - first;
-  s.tsecr_reject = s.opt.rcv_tsecr && tcp_hdr(*skb).ack() && s.opt.rcv_tsecr - first > age;
+  s.tsecr_reject = !fastopen && s.opt.rcv_tsecr && s.opt.rcv_tsecr - first > age;
   return s;
 }
 
-void send_request_ack(Tcp& tcp, const request_sock* req, const Skb& skb) {
+void send_request_ack(Tcp& tcp, const tcp_sock* sk, const request_sock* req, const Skb& skb) {
+  // A Fast Open child may have sent data already.
+  const Seq seq = req->tfo_listener ? sk->snd_nxt : req->snt_isn + 1;
   tcp_v4_send_ack(tcp, skb,
-                  {.seq = req->snt_isn + 1,
+                  {.seq = seq,
                    .ack = req->rcv_nxt,
                    .win = req->rsk_rcv_wnd >> req->rcv_wscale,
                    .tsval = req_time_stamp(req),
                    .tsecr = req->ts_recent,
                    .timestamps = req->tstamp_ok,
-                   .tos = req->tos});
+                   .tos = req->tos,
+                   .md5_key = tcp_md5_do_lookup(sk, req->skc_daddr)});
 }
 
-Verdict unacceptable(Tcp& tcp, request_sock* req, const Skb& skb, const ReqSegment& s) {
+Verdict unacceptable(Tcp& tcp, const tcp_sock* sk, request_sock* req, const Skb& skb, const ReqSegment& s) {
   net& n = tcp.ns();
   if (!tcp_hdr(*skb).rst() && !tcp_oow_rate_limited(n, *skb, Mib::TcpExtTCPACKSkippedSynRecv, req->last_oow_ack_time))
-    send_request_ack(tcp, req, skb);
+    send_request_ack(tcp, sk, req, skb);
   if (s.paws_reject) {
     n.trace.count(Mib::TcpExtPAWSEstab);
     return DROP(TCP_RFC7323_PAWS);
@@ -57,42 +62,79 @@ Verdict unacceptable(Tcp& tcp, request_sock* req, const Skb& skb, const ReqSegme
   return DROP(TCP_OVERWINDOW);
 }
 
-// The connection attempt is over: the entry goes, with a reset unless the segment was one.
-Verdict embryonic_reset(Tcp& tcp, request_sock* req, const Skb& skb) {
-  if (!tcp_hdr(*skb).rst()) tcp_v4_send_reset(tcp, skb);
-  tcp.ns().trace.count(Mib::TcpExtEmbryonicRsts);
-  inet_csk_reqsk_queue_drop(tcp, req);
+// The connection attempt is over: the entry goes, with a reset unless the segment was one. A Fast Open child outlives a
+// bad SYN, so that strangers cannot take it down, but not a reset.
+Verdict embryonic_reset(Tcp& tcp, tcp_sock* sk, request_sock* req, const Skb& skb, bool fastopen) {
+  if (!tcp_hdr(*skb).rst()) {
+    tcp_v4_send_reset(tcp, skb, sk);
+  } else if (fastopen) {
+    reqsk_fastopen_remove(sk, true);
+    tcp_reset(sk);
+  }
+  if (!fastopen) {
+    tcp.ns().trace.count(Mib::TcpExtEmbryonicRsts);
+    inet_csk_reqsk_queue_drop(tcp, req);
+  }
   return DROP(TCP_REQUEST);
 }
 
-Verdict reset_in_window(Tcp& tcp, request_sock* req, const Skb& skb) {
+Verdict reset_in_window(Tcp& tcp, tcp_sock* sk, request_sock* req, const Skb& skb, bool fastopen) {
   net& n = tcp.ns();
   if (tcp_hdr(*skb).rst() && TCP_SKB_CB(skb).seq != req->rcv_nxt) {  // RFC 5961 section 3
     if (!tcp_rate_limited(n, Mib::TcpExtTCPACKSkippedChallenge, req->last_oow_ack_time)) {
       n.trace.count(Mib::TcpExtTCPChallengeACK);
-      send_request_ack(tcp, req, skb);
+      send_request_ack(tcp, sk, req, skb);
     }
     return DROP(TCP_REQUEST);
   }
   n.trace.count(Mib::TcpAttemptFails);
-  return embryonic_reset(tcp, req, skb);
+  return embryonic_reset(tcp, sk, req, skb, fastopen);
 }
 
-Verdict synack_again(Tcp& tcp, request_sock* req, const Skb& skb) {
-  if (!tcp_oow_rate_limited(tcp.ns(), *skb, Mib::TcpExtTCPACKSkippedSynRecv, req->last_oow_ack_time)) {
-    tcp_rtx_synack(tcp, req);
+Verdict synack_again(Tcp& tcp, tcp_sock* sk, request_sock* req, const Skb& skb, bool fastopen) {
+  if (!tcp_oow_rate_limited(tcp.ns(), *skb, Mib::TcpExtTCPACKSkippedSynRecv, req->last_oow_ack_time) &&
+      tcp_rtx_synack(tcp, sk, req) && !fastopen)
     tcp.ns().timers.mod_timer(&req->rsk_timer, tcp.ns().now + reqsk_timeout(req));
-  }
   return DROP(TCP_REQUEST);
 }
+
+}  // namespace
+
+ReqVerdict tcp_check_req(Tcp& tcp, tcp_sock* sk, request_sock* req, const Skb& skb, bool fastopen) {
+  PROBE(tcp.ns().trace, skb);
+  TcpCb& cb = TCP_SKB_CB(skb);
+  const tcphdr& th = tcp_hdr(*skb);
+  const uint16_t flags = th.flags & (TCPHDR_RST | TCPHDR_SYN | TCPHDR_ACK);
+  const ReqSegment s = read_options(req, skb, fastopen);
+  const auto drop = [](Verdict why) { return ReqVerdict{ReqFate::drop, why}; };
+  if (cb.seq == req->rcv_isn && flags == TCPHDR_SYN && !s.paws_reject)
+    return drop(synack_again(tcp, sk, req, skb, fastopen));
+  // A bad ACK is answered by the listener like any stray one; the request lives on.
+  if (th.ack() && !fastopen && cb.ack_seq != req->snt_isn + 1) return {ReqFate::listener};
+  if (s.paws_reject || s.tsecr_reject || !tcp_in_window(cb, req->rcv_nxt, req->rsk_rcv_wnd))
+    return drop(unacceptable(tcp, sk, req, skb, s));
+  if (!fastopen && s.opt.saw_tstamp && !after(cb.seq, req->rcv_nxt)) req->ts_recent = s.opt.rcv_tsval;
+  const bool old_syn = cb.seq == req->rcv_isn;  // a SYN that merely repeats itself does no harm
+  if (th.rst() || (th.syn() && !old_syn)) return drop(reset_in_window(tcp, sk, req, skb, fastopen));
+  if (!th.ack()) return drop(DROP(TCP_REQUEST));
+  if (fastopen) return {ReqFate::child};
+  if (req->num_timeout < sk->defer_accept && cb.end_seq == req->rcv_isn + 1) {
+    req->acked = true;
+    tcp.ns().trace.count(Mib::TcpExtTCPDeferAcceptDrop);
+    return drop(DROP(TCP_DEFERRED));
+  }
+  return {ReqFate::child};
+}
+
+namespace {
 
 void child_options(tcp_sock* c, const request_sock* req) {
   tcp_options_received& o = c->rx_opt;
   o.tstamp_ok = req->tstamp_ok;
   o.sack_ok = req->sack_ok;
   o.wscale_ok = req->wscale_ok;
-  o.snd_wscale = req->snd_wscale;
-  o.rcv_wscale = req->rcv_wscale;
+  o.snd_wscale = req->wscale_ok ? req->snd_wscale : uint8_t{0};
+  o.rcv_wscale = req->wscale_ok ? req->rcv_wscale : uint8_t{0};
   o.mss_clamp = req->mss;
   if (req->tstamp_ok) {
     o.ts_recent = req->ts_recent;
@@ -106,13 +148,20 @@ void child_options(tcp_sock* c, const request_sock* req) {
 }
 
 void child_sequence(tcp_sock* c, const request_sock* req) {
-  const Seq mine = req->snt_isn + 1, theirs = req->rcv_nxt;
+  const Seq mine = req->snt_isn + 1, theirs = req->rcv_isn + 1;
   c->rcv_wup = c->copied_seq = c->rcv_nxt = theirs;
   c->snd_una = c->snd_nxt = c->snd_sml = c->snd_up = c->write_seq = c->pushed_seq = mine;
   c->snd_wl1 = req->rcv_isn;
   c->rcv_wnd = c->rcv_ssthresh = req->rsk_rcv_wnd;
-  c->window_clamp = req->window_clamp;
+  c->window_clamp = req->wscale_ok ? req->window_clamp : std::min<uint32_t>(req->window_clamp, 65535);
   c->total_retrans = req->num_retrans;
+}
+
+// A repeated SYN-ACK may have been repeated for nothing: the timestamp of the first tells when its echo comes.
+void child_undo(tcp_sock* c, const request_sock* req) {
+  if (!req->num_timeout) return;
+  c->undo_marker = req->snt_isn;
+  c->retrans_stamp = req->snt_synack;
 }
 
 void child_from_listener(tcp_sock* c, const tcp_sock* l) {
@@ -135,15 +184,34 @@ void child_from_listener(tcp_sock* c, const tcp_sock* l) {
   c->keepalive_intvl = l->keepalive_intvl;
   c->keepalive_probes = l->keepalive_probes;
   c->icsk_user_timeout_ms = l->icsk_user_timeout_ms;
+  c->icsk_syn_retries = l->icsk_syn_retries;
   c->icsk_ca_setsockopt = l->icsk_ca_setsockopt;
   if (l->icsk_ca_setsockopt) c->icsk_ca_ops = l->icsk_ca_ops;
   tcp_ecn_assign(c);
   c->rx_opt.user_mss = l->rx_opt.user_mss;
+  c->scaling_ratio = l->scaling_ratio;
 }
 
-tcp_sock* tcp_v4_syn_recv_sock(Tcp& tcp, request_sock* req) {
+// What the path and the listener say of segment sizes.
+void child_mss(tcp_sock* c, const tcp_sock* l) {
+  const dst_entry* dst = tcp_route(c);
+  if (!dst) return;
+  tcp_sync_mss(c, dst->mtu);
+  c->advmss = static_cast<uint16_t>(tcp_mss_clamp(l, dst_metric_advmss(net_of(c), dst)));
+  tcp_initialize_rcv_mss(c);
+}
+
+void child_window(tcp_sock* c, const Skb& skb) {
+  c->snd_wnd = uint32_t{ntohs(tcp_hdr(*skb).window)} << c->rx_opt.snd_wscale;
+  c->max_window = c->snd_wnd;
+  if (skb->len >= 536u + c->tcp_header_len)
+    c->icsk_ack.last_seg_size = static_cast<uint16_t>(skb->len - c->tcp_header_len);
+}
+
+}  // namespace
+
+tcp_sock* tcp_v4_syn_recv_sock(Tcp& tcp, tcp_sock* l, request_sock* req, const Skb& skb) {
   PROBE(tcp.ns().trace);
-  const tcp_sock* l = req->rsk_listener;
   if (tcp_accept_queue_full(l)) {
     count(l, Mib::TcpExtListenOverflows);
     count(l, Mib::TcpExtListenDrops);
@@ -159,83 +227,37 @@ tcp_sock* tcp_v4_syn_recv_sock(Tcp& tcp, request_sock* req) {
   child_from_listener(c, l);
   child_options(c, req);
   child_sequence(c, req);
-  if (tcp_route(c)) tcp_sync_mss(c, c->sk_dst_cache->mtu);
-  c->advmss = static_cast<uint16_t>(std::min<uint32_t>(c->icsk_pmtu - 40, 65535));
-  c->icsk_ack.rcv_mss = static_cast<uint16_t>(std::min<uint32_t>(c->mss_cache, 536));
-  c->icsk_ack.lrcvtime = now_of(c);
+  child_undo(c, req);
+  if (const tcp_md5sig_key* key = tcp_md5_do_lookup(l, c->skc_daddr)) {
+    tcp_md5_key_copy(c, c->skc_daddr, *key);
+    c->tcp_header_len += TCPOLEN_MD5SIG_ALIGNED;
+  }
+  child_mss(c, l);
+  child_window(c, skb);
+  c->saved_syn = std::move(req->saved_syn);
+  c->icsk_ack.lrcvtime = c->lsndtime = now_of(c);
   c->skc_state = tcp_state::SYN_RECV;
   c->inet_id = static_cast<uint16_t>(tcp.ns().rng.next_u32());
-  // RFC 6298 section 5.7's sample comes from the SYN-ACK, unless it was sent more than once.
-  if (!req->num_retrans) c->retrans_stamp = req->snt_synack;
+  if (sock_flag(c, SOCK_KEEPOPEN)) tcp_reset_timer(c, TcpTimer::keepalive, now_of(c) + keepalive_time_when(c));
   count(c, Mib::TcpPassiveOpens);
+  tcp.hashinfo().remove(req);
+  tcp.ns().timers.del_timer(&req->rsk_timer);
+  tcp.hashinfo().insert(c);
   return c;
 }
 
-void accept_queue_add(request_sock* req, tcp_sock* child) {
-  tcp_sock* l = req->rsk_listener;
-  req->sk = child;
-  req->dl_next = nullptr;
-  (l->accept_tail ? l->accept_tail->dl_next : l->accept_head) = req;
-  l->accept_tail = req;
-  ++l->sk_ack_backlog;
+// RFC 6298 section 3: the SYN-ACK gives the first sample, unless it was sent more than once.
+void tcp_synack_rtt_meas(tcp_sock* c, const request_sock* req) {
+  if (req->num_retrans || req->snt_synack == Instant{}) return;
+  tcp_rtt_estimator(c, to_usecs(now_of(c) - req->snt_synack));
+  tcp_set_rto(c);
 }
 
-// The ACK is good: the connection is made, and the segment goes on to it.
-void complete(Tcp& tcp, request_sock* req, Skb skb) {
-  tcp_sock* child = tcp_v4_syn_recv_sock(tcp, req);
-  if (!child) {
-    Verdict overflow = DROP(TCP_LISTEN_OVERFLOW);
-    if (tcp.ns().sysctl.tcp_abort_on_overflow)
-      (void)embryonic_reset(tcp, req, skb);
-    else
-      req->acked = true;
-    return kfree_skb_reason(std::move(skb), overflow);
-  }
-  tcp_sock* listener = req->rsk_listener;
-  tcp.hashinfo().remove(req);
-  tcp.ns().timers.del_timer(&req->rsk_timer);
-  --listener->qlen;
-  tcp.hashinfo().insert(child);
-  accept_queue_add(req, child);
+void tcp_child_process(tcp_sock* l, tcp_sock* child, Skb skb) {
+  PROBE(net_of(child).trace, skb);
+  const uint8_t state = child->skc_state;
   tcp_rcv_state_process(child, std::move(skb));
-  sock_def_readable(listener);
-}
-
-Verdict judge(Tcp& tcp, request_sock* req, const Skb& skb) {
-  TcpCb& cb = TCP_SKB_CB(skb);
-  const tcphdr& th = tcp_hdr(*skb);
-  const uint16_t flags = th.flags & (TCPHDR_RST | TCPHDR_SYN | TCPHDR_ACK);
-  const ReqSegment s = read_options(req, skb);
-  if (cb.seq == req->rcv_isn && flags == TCPHDR_SYN && !s.paws_reject) return synack_again(tcp, req, skb);
-  if (th.ack() && cb.ack_seq != req->snt_isn + 1) {
-    tcp_v4_send_reset(tcp, skb);  // as the listener answers a stray ACK; the request lives on
-    return DROP(TCP_FLAGS);
-  }
-  if (s.paws_reject || s.tsecr_reject || !tcp_in_window(cb, req->rcv_nxt, req->rsk_rcv_wnd))
-    return unacceptable(tcp, req, skb, s);
-  if (s.opt.saw_tstamp && !after(cb.seq, req->rcv_nxt)) req->ts_recent = s.opt.rcv_tsval;
-  const bool old_syn = cb.seq == req->rcv_isn;  // a SYN that merely repeats itself does no harm
-  if (th.rst() || (th.syn() && !old_syn)) return reset_in_window(tcp, req, skb);
-  if (!th.ack()) return DROP(TCP_REQUEST);
-  if (req->num_timeout < req->rsk_listener->defer_accept && cb.end_seq == req->rcv_isn + 1) {
-    req->acked = true;
-    tcp.ns().trace.count(Mib::TcpExtTCPDeferAcceptDrop);
-    return DROP(TCP_DEFERRED);
-  }
-  return nullptr;
-}
-
-}  // namespace
-
-void tcp_check_req(Tcp& tcp, request_sock* req, Skb skb) {
-  PROBE(tcp.ns().trace, skb);
-  tcp_sock* l = req->rsk_listener;
-  if (l->sk_min_ttl && ip_ttl(*skb) < l->sk_min_ttl) {
-    count(l, Mib::TcpExtTCPMinTTLDrop);
-    return kfree_skb_reason(std::move(skb), DROP(TCP_MINTTL));
-  }
-  if (Verdict why = judge(tcp, req, skb)) return kfree_skb_reason(std::move(skb), why);
-  complete(tcp, req, std::move(skb));
+  if (state == tcp_state::SYN_RECV && child->skc_state != state) sock_def_readable(l);
 }
 
 }  // namespace glass

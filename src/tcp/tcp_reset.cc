@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/checksum.h"
+#include "tcp/tcp_hashtables.h"
 #include "tcp/tcp_internal.h"
 #include "tcp/tcp_packet.h"
 
@@ -37,10 +38,61 @@ void send_unicast_reply(Tcp& tcp, const Skb& in, tcphdr header, std::span<const 
 
 }  // namespace
 
-void tcp_v4_send_reset(Tcp& tcp, const Skb& skb) {
+namespace {
+
+// The key a reset is signed with. Without a socket the listener that the segment's sender might have meant decides, and
+// only if the segment itself is signed well. False: no reset at all.
+bool reset_key(Tcp& tcp, const Skb& skb, const tcp_sock* sk, const tcp_md5sig_key*& key) {
+  const IpAddress peer = ip_saddr(*skb);
+  key = tcp_md5_do_lookup(sk, peer);
+  const uint8_t* signature = sk ? nullptr : tcp_parse_md5sig_option(tcp_hdr(*skb));
+  if (!signature) return true;
+  const IpAddress local = ip_daddr(*skb);
+  const tcp_sock* listener = tcp.hashinfo().lookup_listener(local, ntohs(tcp_hdr(*skb).source));
+  key = tcp_md5_do_lookup(listener, peer);
+  if (!key) return false;
+  const Md5::Digest digest = tcp_v4_md5_hash_skb(*key, peer, local, skb);
+  return std::memcmp(signature, digest.data(), digest.size()) == 0;
+}
+
+// The options of a segment without a socket: timestamps, signature.
+class ReplyOptions {
+ public:
+  void put_timestamps(uint32_t tsval, uint32_t tsecr) {
+    for (uint32_t word : {0x0101080au, tsval, tsecr}) put32(word);
+  }
+  // Signs the header with all options there are.
+  void sign(const tcp_md5sig_key* key, const Skb& in, const tcphdr& reply) {
+    if (!key) return;
+    put32(TCPOPT_MD5SIG_WORD);
+    size_ += sizeof(Md5::Digest);
+    tcphdr header = reply;
+    header.source = tcp_hdr(*in).dest;
+    header.dest = tcp_hdr(*in).source;
+    header.set_doff(sizeof header + size_);
+    const Md5::Digest digest = tcp_v4_md5_hash_hdr(*key, ip_daddr(*in), ip_saddr(*in), header);
+    std::memcpy(bytes_ + size_ - digest.size(), digest.data(), digest.size());
+  }
+  std::span<const uint8_t> bytes() const { return {bytes_, size_}; }
+
+ private:
+  void put32(uint32_t word) {
+    const uint32_t w = htonl(word);
+    std::memcpy(bytes_ + size_, &w, sizeof w);
+    size_ += sizeof w;
+  }
+  uint8_t bytes_[MAX_TCP_OPTION_SPACE];
+  size_t size_ = 0;
+};
+
+}  // namespace
+
+void tcp_v4_send_reset(Tcp& tcp, const Skb& skb, const tcp_sock* sk) {
   const tcphdr& th = tcp_hdr(*skb);
   if (th.rst()) return;                            // never answer a reset with a reset
   if (!tcp.ip().is_local(ip_daddr(*skb))) return;  // broadcast, multicast
+  const tcp_md5sig_key* key;
+  if (!reset_key(tcp, skb, sk, key)) return;
   tcphdr reply{};
   reply.flags = TCPHDR_RST;
   if (th.ack()) {
@@ -50,7 +102,9 @@ void tcp_v4_send_reset(Tcp& tcp, const Skb& skb) {
     reply.ack_seq = htonl(TCP_SKB_CB(skb).end_seq.v);
   }
   tcp.ns().trace.count(Mib::TcpOutRsts);
-  send_unicast_reply(tcp, skb, reply, {}, 0);
+  ReplyOptions options;
+  options.sign(key, skb, reply);
+  send_unicast_reply(tcp, skb, reply, options.bytes(), 0);
 }
 
 void tcp_v4_send_ack(Tcp& tcp, const Skb& skb, const TcpReply& r) {
@@ -59,9 +113,10 @@ void tcp_v4_send_ack(Tcp& tcp, const Skb& skb, const TcpReply& r) {
   reply.seq = htonl(r.seq.v);
   reply.ack_seq = htonl(r.ack.v);
   reply.window = htons(static_cast<uint16_t>(r.win));
-  uint32_t options[3] = {htonl(0x0101080a), htonl(r.tsval), htonl(r.tsecr)};
-  const std::span bytes(reinterpret_cast<const uint8_t*>(options), r.timestamps ? sizeof options : 0);
-  send_unicast_reply(tcp, skb, reply, bytes, r.tos);
+  ReplyOptions options;
+  if (r.timestamps) options.put_timestamps(r.tsval, r.tsecr);
+  options.sign(r.md5_key, skb, reply);
+  send_unicast_reply(tcp, skb, reply, options.bytes(), r.tos);
 }
 
 }  // namespace glass

@@ -135,14 +135,8 @@ void tcp_xmit_retransmit_queue(tcp_sock* tp) {
   if (rearm_timer) tcp_reset_xmit_timer(tp, ICSK_TIME_RETRANS, std::chrono::microseconds(tp->icsk_rto_us));
 }
 
-// The path's MTU fell: what is larger than the new MSS cannot have arrived (RFC 1191 section 6.4). That is not
-// congestion, so the window stays.
-void tcp_simple_retransmit(tcp_sock* tp) {
-  const uint32_t mss = tcp_current_mss(tp);
-  for (sk_buff* s = tp->tcp_rtx_queue.front(); s; s = s->next)
-    if (tcp_skb_seglen(s) > mss) tcp_mark_skb_lost(tp, s);
-  if (!tp->lost_out) return;
-  if (tcp_is_reno(tp)) tcp_limit_reno_sacked(tp);
+// What is marked lost goes out again, but not because of congestion: the window stays.
+void tcp_non_congestion_loss_retransmit(tcp_sock* tp) {
   if (tp->icsk_ca_state != CaState::Loss) {
     tp->high_seq = tp->snd_nxt;
     tp->snd_ssthresh = tcp_current_ssthresh(tp);
@@ -151,6 +145,18 @@ void tcp_simple_retransmit(tcp_sock* tp) {
     tcp_set_ca_state(tp, CaState::Loss);
   }
   tcp_xmit_retransmit_queue(tp);
+}
+
+// The path's MTU fell: what is larger than the new MSS cannot have arrived (RFC 1191 section 6.4), nor can a SYN with
+// data, which stands in the queue as two segments.
+void tcp_simple_retransmit(tcp_sock* tp) {
+  const bool all = tp->syn_data && tp->skc_state == tcp_state::SYN_SENT;
+  const uint32_t mss = tcp_current_mss(tp);
+  for (sk_buff* s = tp->tcp_rtx_queue.front(); s; s = s->next)
+    if (all || tcp_skb_seglen(s) > mss) tcp_mark_skb_lost(tp, s);
+  if (!tp->lost_out) return;
+  if (tcp_is_reno(tp)) tcp_limit_reno_sacked(tp);
+  tcp_non_congestion_loss_retransmit(tp);
 }
 
 }  // namespace glass

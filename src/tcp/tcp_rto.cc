@@ -63,6 +63,7 @@ bool write_timeout(tcp_sock* tp) {
     }
   }
   if (!expired) expired = retransmits_timed_out(tp, retry_until, user_timeout(tp));
+  tcp_fastopen_active_detect_blackhole(tp, expired);
   if (expired) tcp_write_err(tp);
   return expired;
 }
@@ -78,7 +79,9 @@ void count_failure(tcp_sock* tp) {
     count(tp, sack ? Mib::TcpExtTCPSackFailures : Mib::TcpExtTCPRenoFailures);
 }
 
-void update_rto_stats(tcp_sock* tp) {
+}  // namespace
+
+void tcp_update_rto_stats(tcp_sock* tp) {
   if (!tp->icsk_retransmits) {
     ++tp->total_rto_recoveries;
     tp->rto_stamp = now_of(tp);
@@ -86,6 +89,8 @@ void update_rto_stats(tcp_sock* tp) {
   ++tp->icsk_retransmits;
   ++tp->total_rto;
 }
+
+namespace {
 
 // The last time-out before the user's own limit comes no later than that.
 Duration clamp_rto_to_user_timeout(const tcp_sock* tp) {
@@ -153,6 +158,7 @@ Duration tcp_rto_delta(const tcp_sock* tp) {
 // RFC 6298 section 5.3, and RFC 8985 section 7.2: after a probe or a wait for reordering the time that the head has
 // been out is taken off.
 void tcp_rearm_rto(tcp_sock* tp) {
+  if (tp->fastopen_rsk) return;  // the timer repeats the SYN-ACK
   if (!tp->packets_out) {
     tp->icsk_pending = 0;
     return tcp_clear_timer(tp, TcpTimer::retransmit);
@@ -182,6 +188,9 @@ void tcp_ld_RTO_revert(tcp_sock* tp, Seq seq) {
 
 void tcp_retransmit_timer(tcp_sock* tp) {
   PROBE(net_of(tp).trace);
+  // Until a Fast Open child's SYN-ACK is acknowledged nothing else is repeated.
+  if (tp->fastopen_rsk) [[unlikely]]
+    return tcp_fastopen_synack_timer(tp);
   if (!tp->packets_out || tp->tcp_rtx_queue.empty()) return;
   if (!tp->snd_wnd && !sock_flag(tp, SOCK_DEAD) && !connecting(tp)) {
     if (rtx_probe0_timed_out(tp)) return tcp_write_err(tp);
@@ -193,7 +202,7 @@ void tcp_retransmit_timer(tcp_sock* tp) {
   if (write_timeout(tp)) return;
   count_failure(tp);
   tcp_enter_loss(tp);
-  update_rto_stats(tp);
+  tcp_update_rto_stats(tp);
   if (tcp_local_congestion(tcp_retransmit_skb(tp, tp->tcp_rtx_queue.front(), 1)))
     return tcp_reset_xmit_timer(tp, ICSK_TIME_RETRANS, TCP_RESOURCE_PROBE_INTERVAL);
   next_rto(tp);

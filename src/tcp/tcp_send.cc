@@ -185,7 +185,7 @@ void tcp_remove_empty_skb(tcp_sock* tp) {
 }
 
 int may_send(tcp_sock* tp) {
-  if (!in_state(tp, bit(ESTABLISHED) | bit(CLOSE_WAIT))) {
+  if (!in_state(tp, bit(ESTABLISHED) | bit(CLOSE_WAIT)) && !tcp_passive_fastopen(tp)) {
     if (const int error = sock_error(tp)) return error;
     return in_state(tp, bit(SYN_SENT) | bit(SYN_RECV)) ? EAGAIN : EPIPE;
   }
@@ -257,8 +257,16 @@ Result<size_t> tcp_sendmsg_locked(tcp_sock* tp, const MsgSend& msg) {
     if (!tsflags) return Err(tsflags.error());
     send.tsflags = *tsflags;
   }
+  tp->sk_write_pending = false;
+  if ((msg.msg_flags & MSG_FASTOPEN) || tp->defer_connect) [[unlikely]] {
+    Result<size_t> syn = tcp_sendmsg_fastopen(tp, msg);
+    if (!syn || *syn) return syn;
+  }
   tcp_rate_check_app_limited(tp);
-  if (const int error = may_send(tp)) return Err(error);
+  if (const int error = may_send(tp)) {
+    tp->sk_write_pending = error == EAGAIN && msg.msg_waits;
+    return Err(error);
+  }
   send.zerocopy = (msg.msg_flags & MSG_ZEROCOPY) && send.total && sock_flag(tp, SOCK_ZEROCOPY);
   if (send.zerocopy && !msg.msg_goes_on) tcp_zerocopy_begin(tp, send.total);
   tcp_send_mss(tp, send);

@@ -14,6 +14,8 @@
 #include "net/sock.h"
 #include "skb/rbtree.h"
 #include "tcp/tcp.h"
+#include "tcp/tcp_fastopen.h"
+#include "tcp/tcp_md5.h"
 #include "tcp/tcp_states.h"
 
 namespace glass {
@@ -28,6 +30,15 @@ struct tcp_zerocopy_delete {
   void operator()(tcp_zerocopy*) const;
 };
 struct request_sock;
+
+// What a listener has beyond a connection: its half-open and its unaccepted connections. Shared with the requests of
+// Fast Open children, which may outlive it.
+struct request_sock_queue {
+  request_sock *rskq_accept_head = nullptr, *rskq_accept_tail = nullptr;
+  uint32_t qlen = 0, young = 0;  // half-open connections; those whose SYN-ACK went out once
+  Instant synq_overflow_ts{};    // last SYN cookie sent
+  fastopen_queue fastopenq;
+};
 
 // A segment's notes in sk_buff::cb.
 struct TcpCb {
@@ -212,9 +223,24 @@ struct tcp_sock : sock {
   Instant last_oow_ack_time{};
 
   // --- listeners and their children
-  request_sock *accept_head = nullptr, *accept_tail = nullptr;
-  uint32_t qlen = 0;         // half-open connections of a listener
-  uint8_t defer_accept = 0;  // SYN-ACK retries to wait for data
+  std::shared_ptr<request_sock_queue> icsk_accept_queue;  // listeners only
+  uint8_t defer_accept = 0;                               // SYN-ACK retries to wait for data
+  uint8_t save_syn = 0;  // TCP_SAVE_SYN: 1 from the network header on, 2 with the link header
+
+  // --- Fast Open (tcp_fastopen.h)
+  request_sock* fastopen_rsk = nullptr;                // child: the request whose final ACK has not come
+  std::unique_ptr<tcp_fastopen_request> fastopen_req;  // client: what goes with the SYN
+  bool syn_fastopen : 1 = false;                       // the SYN carried the option
+  bool syn_fastopen_exp : 1 = false;                   // in its experimental form
+  bool syn_fastopen_ch : 1 = false;                    // the first attempt after a pause for a black hole
+  bool syn_data : 1 = false, syn_data_acked : 1 = false;
+  bool fastopen_connect : 1 = false, fastopen_no_cookie : 1 = false;  // socket options
+  bool defer_connect : 1 = false;                                     // connect() waits for the first write
+  bool sk_write_pending : 1 = false;                                  // a writer waits for the connection
+  uint8_t fastopen_client_fail : 2 = 0;                               // TFO_*
+
+  std::unique_ptr<tcp_md5sig_info> md5sig_info;     // keys of TCP_MD5SIG
+  std::unique_ptr<std::vector<uint8_t>> saved_syn;  // the peer's SYN, until it is read
 
   // --- totals
   uint32_t total_retrans = 0, segs_in = 0, segs_out = 0, data_segs_in = 0, data_segs_out = 0, dsack_dups = 0,
@@ -246,9 +272,13 @@ struct request_sock : sock_common {
   uint32_t rsk_rcv_wnd = 0, window_clamp = 0;
   Instant snt_synack{}, last_oow_ack_time{};
   std::vector<uint8_t> ireq_opt;  // IP options of the answer
+  std::unique_ptr<std::vector<uint8_t>> saved_syn;
+  std::shared_ptr<request_sock_queue> queue;  // with a Fast Open child: where it counts until the handshake is done
   uint16_t mss = 536;
   uint8_t snd_wscale = 0, rcv_wscale = 0, num_timeout = 0, num_retrans = 0, tos = 0;
   bool tstamp_ok = false, sack_ok = false, wscale_ok = false, acked = false, ecn_ok = false;
+  bool syncookie = false;     // answered with a cookie: not kept
+  bool tfo_listener = false;  // its child was made from the SYN and the final ACK has not come
 };
 
 // A connection in TIME_WAIT (or an orphan's FIN_WAIT2): all that is needed to answer late segments.
@@ -258,6 +288,8 @@ struct tcp_timewait_sock : sock_common {
   uint8_t tw_rcv_wscale = 0;
   Seq tw_rcv_nxt, tw_snd_nxt;
   uint32_t tw_rcv_wnd = 0, tw_ts_recent = 0, tw_ts_offset = 0;
+  Instant tw_entry_stamp{};  // when the connection became this entry
+  std::unique_ptr<tcp_md5sig_key> tw_md5_key;
   int64_t tw_ts_recent_stamp = 0;
   Instant tw_last_oow_ack_time{};
   Tcp* tw_tcp = nullptr;

@@ -86,8 +86,36 @@ Result<void> set_linger2(tcp_sock* tp, int value) {
   return {};
 }
 
+bool begun(const tcp_sock* tp) {
+  return !in_state(tp, tcp_state::bit(tcp_state::CLOSE) | tcp_state::bit(tcp_state::LISTEN));
+}
+
+Result<void> set_fastopen(tcp_sock* tp, int value) {
+  if (value < 0 || begun(tp)) return Err(EINVAL);
+  fastopen_queue_tune(tp, value);
+  return {};
+}
+
+Result<void> set_fastopen_connect(tcp_sock* tp, int value) {
+  if (value < 0 || value > 1) return Err(EINVAL);
+  if (!(net_of(tp).sysctl.tcp_fastopen & TFO_CLIENT_ENABLE)) return Err(EOPNOTSUPP);
+  if (tp->skc_state != tcp_state::CLOSE) return Err(EINVAL);
+  tp->fastopen_connect = value;
+  return {};
+}
+
+Result<void> set_fastopen_no_cookie(tcp_sock* tp, int value) {
+  if (value < 0 || value > 1 || begun(tp)) return Err(EINVAL);
+  tp->fastopen_no_cookie = value;
+  return {};
+}
+
 Result<void> set_tcp_option(tcp_sock* tp, int name, int value) {
   switch (name) {
+    case TCP_FASTOPEN: return set_fastopen(tp, value);
+    case TCP_FASTOPEN_CONNECT: return set_fastopen_connect(tp, value);
+    case TCP_FASTOPEN_NO_COOKIE: return set_fastopen_no_cookie(tp, value);
+    case TCP_SAVE_SYN: return set_between(tp->save_syn, value, 0, 2);
     case TCP_NODELAY: return set_nodelay(tp, value != 0);
     case TCP_CORK: return set_cork(tp, value != 0);
     case TCP_QUICKACK: return set_quickack(tp, value);
@@ -144,13 +172,14 @@ Result<void> set_congestion(tcp_sock* tp, std::span<const uint8_t> value) {
 Result<int> get_tcp_option(const tcp_sock* tp, int name) {
   const Sysctl& s = net_of(tp).sysctl;
   switch (name) {
+    case TCP_FASTOPEN: return tp->icsk_accept_queue ? static_cast<int>(tp->icsk_accept_queue->fastopenq.max_qlen) : 0;
+    case TCP_FASTOPEN_CONNECT: return tp->fastopen_connect;
+    case TCP_FASTOPEN_NO_COOKIE: return tp->fastopen_no_cookie;
+    case TCP_SAVE_SYN: return tp->save_syn;
     case TCP_NODELAY: return tp->nonagle & TCP_NAGLE_OFF ? 1 : 0;
     case TCP_CORK: return tp->nonagle & TCP_NAGLE_CORK ? 1 : 0;
     case TCP_QUICKACK: return !tp->icsk_ack.pingpong;
-    case TCP_MAXSEG:
-      return tp->skc_state == tcp_state::CLOSE || tp->skc_state == tcp_state::LISTEN
-                 ? (tp->rx_opt.user_mss ? tp->rx_opt.user_mss : 536)
-                 : tp->mss_cache;
+    case TCP_MAXSEG: return tp->rx_opt.user_mss && !begun(tp) ? tp->rx_opt.user_mss : tp->mss_cache;
     case TCP_KEEPIDLE: return tp->keepalive_time ? tp->keepalive_time : static_cast<int>(s.tcp_keepalive_time);
     case TCP_KEEPINTVL: return tp->keepalive_intvl ? tp->keepalive_intvl : static_cast<int>(s.tcp_keepalive_intvl);
     case TCP_KEEPCNT: return tp->keepalive_probes ? tp->keepalive_probes : static_cast<int>(s.tcp_keepalive_probes);
@@ -174,6 +203,15 @@ size_t put_bytes(std::span<uint8_t> to, const void* from, size_t n) {
   return n;
 }
 
+// The peer's SYN can be read once, and whole.
+Result<size_t> take_saved_syn(tcp_sock* tp, std::span<uint8_t> to) {
+  if (!tp->saved_syn) return size_t{0};
+  if (to.size() < tp->saved_syn->size()) return Err(EINVAL);
+  const size_t n = put_bytes(to, tp->saved_syn->data(), tp->saved_syn->size());
+  tp->saved_syn.reset();
+  return n;
+}
+
 }  // namespace
 
 Result<void> Tcp::setsockopt(sock* sk, int level, int name, std::span<const uint8_t> value) {
@@ -193,6 +231,8 @@ Result<void> Tcp::setsockopt(sock* sk, int level, int name, std::span<const uint
   }
   if (level != IPPROTO_TCP) return Err(ENOPROTOOPT);
   if (name == TCP_CONGESTION) return set_congestion(tp, value);
+  if (name == TCP_FASTOPEN_KEY) return begun(tp) ? Err(EINVAL) : tcp_fastopen_reset_cipher(tp, value);
+  if (name == TCP_MD5SIG || name == TCP_MD5SIG_EXT) return tcp_v4_parse_md5_keys(tp, name, value);
   const std::optional<int> number = sockopt_int(value);
   if (!number) return Err(EINVAL);
   return set_tcp_option(tp, name, *number);
@@ -222,6 +262,8 @@ Result<size_t> Tcp::getsockopt(sock* sk, int level, int name, std::span<uint8_t>
     const size_t size = tcp_get_cc_info(tp, info);
     return put_bytes(value, &info, size);
   }
+  if (name == TCP_FASTOPEN_KEY) return tcp_fastopen_get_cipher(tp, value);
+  if (name == TCP_SAVED_SYN) return take_saved_syn(tp, value);
   Result<int> number = get_tcp_option(tp, name);
   if (!number) return Err(number.error());
   return sockopt_put_int(value, *number);

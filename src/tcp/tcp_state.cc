@@ -1,6 +1,7 @@
 // Segments in every state but ESTABLISHED, SYN_SENT and the small entries (RFC 9293 section 3.10.7.2 and 3.10.7.4).
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_internal.h"
+#include "tcp/tcp_minisocks.h"
 
 namespace glass {
 
@@ -12,39 +13,17 @@ void rcv_listen(tcp_sock* tp, Skb skb) {
   const tcphdr& th = tcp_hdr(*skb);
   if (th.rst()) return kfree_skb_reason(std::move(skb), th.ack() ? DROP(TCP_FLAGS) : DROP(TCP_RESET));
   if (th.ack()) {
-    tcp_v4_send_reset(tp->tcp(), skb);
+    tcp_v4_send_reset(tp->tcp(), skb, tp);
     return kfree_skb_reason(std::move(skb), DROP(TCP_FLAGS));
   }
   if (!th.syn() || th.fin()) return kfree_skb_reason(std::move(skb), DROP(TCP_FLAGS));
   tcp_v4_conn_request(tp, std::move(skb));
 }
 
-// SYN_RECV: our SYN is acknowledged, the connection stands.
-void syn_recv_acked(tcp_sock* tp, const Skb& skb) {
-  tcp_set_state(tp, ESTABLISHED);
-  const TcpCb& cb = TCP_SKB_CB(skb);
-  tp->snd_una = cb.ack_seq;
-  tp->snd_wnd = uint32_t{ntohs(tcp_hdr(*skb).window)} << tp->rx_opt.snd_wscale;
-  tp->snd_wl1 = cb.seq;
-  tp->max_window = std::max(tp->max_window, tp->snd_wnd);
-  if (tp->rx_opt.tstamp_ok) tp->advmss = static_cast<uint16_t>(tp->advmss - TCPOLEN_TSTAMP_ALIGNED);
-  if (!tp->srtt_us && tp->retrans_stamp != Instant{}) {
-    tcp_rtt_estimator(tp, to_usecs(now_of(tp) - tp->retrans_stamp));
-    tcp_set_rto(tp);
-  }
-  tp->retrans_stamp = {};
-  ++tp->delivered;  // the SYN-ACK, which tcp_ack() does not see
-  tcp_init_transfer(tp);
-  if (!tp->icsk_ca_ops->cong_control) tcp_update_pacing_rate(tp);
-  tp->lsndtime = now_of(tp);
-  tcp_fast_path_on(tp);
-  sock_def_wakeup(tp);
-  if (tp->sk_shutdown & SEND_SHUTDOWN) tcp_send_fin(tp);
-}
-
 // Our FIN is acknowledged: FIN_WAIT2. An orphan does not wait for ever. A verdict means: nobody is left to take the
 // segment's data.
 Verdict fin_wait1_acked(tcp_sock* tp, const Skb& skb) {
+  if (tp->fastopen_rsk) tcp_rcv_synrecv_state_fastopen(tp);
   if (tp->snd_una != tp->write_seq) return nullptr;
   tcp_set_state(tp, FIN_WAIT2);
   tp->sk_shutdown |= SEND_SHUTDOWN;
@@ -58,7 +37,7 @@ Verdict fin_wait1_acked(tcp_sock* tp, const Skb& skb) {
   if (tp->linger2 < 0 || new_data) {
     if (new_data) {
       count(tp, Mib::TcpExtTCPAbortOnData);
-      tcp_v4_send_reset(tp->tcp(), skb);
+      tcp_v4_send_reset(tp->tcp(), skb, tp);
     }
     tcp_done(tp);
     return new_data ? DROP(TCP_ABORT_ON_DATA) : DROP(TCP_CLOSE);
@@ -76,13 +55,15 @@ Verdict fin_wait1_acked(tcp_sock* tp, const Skb& skb) {
 // What the ACK means for the state. Returns a verdict when the segment has nothing more to say or may not go on.
 Verdict ack_changes_state(tcp_sock* tp, const Skb& skb) {
   switch (tp->skc_state) {
-    case SYN_RECV: syn_recv_acked(tp, skb); break;
+    case SYN_RECV: tcp_rcv_synrecv_state_process(tp, skb); break;
     case FIN_WAIT1: return fin_wait1_acked(tp, skb);
     case CLOSING:
       if (tp->snd_una == tp->write_seq) tcp_time_wait(tp, TIME_WAIT, TCP_TIMEWAIT_LEN);
       break;
     case LAST_ACK:
-      if (tp->snd_una == tp->write_seq) tcp_done(tp);
+      if (tp->snd_una != tp->write_seq) break;
+      tcp_update_metrics(tp);
+      tcp_done(tp);
       break;
     default: break;
   }
@@ -101,7 +82,7 @@ void process_data(tcp_sock* tp, Skb skb) {
   const TcpCb cb = TCP_SKB_CB(skb);
   if (data_after_close(tp, skb)) {
     count(tp, Mib::TcpExtTCPAbortOnData);
-    tcp_v4_send_reset(tp->tcp(), skb);
+    tcp_v4_send_reset(tp->tcp(), skb, tp);
     tcp_reset(tp);
     return kfree_skb_reason(std::move(skb), DROP(TCP_ABORT_ON_DATA));
   }
@@ -117,7 +98,7 @@ void process_data(tcp_sock* tp, Skb skb) {
 // The ACK could not be taken while the handshake is not complete: RFC 9293 3.10.7.4, fifth.
 void refuse_ack(tcp_sock* tp, Skb skb, Verdict why) {
   if (tp->skc_state == SYN_RECV)
-    tcp_v4_send_reset(tp->tcp(), skb);
+    tcp_v4_send_reset(tp->tcp(), skb, tp);
   else if (why->reason == DropReason::TCP_ACK_UNSENT_DATA)
     tcp_send_challenge_ack(tp);
   kfree_skb_reason(std::move(skb), why);
@@ -134,6 +115,10 @@ void tcp_rcv_state_process(tcp_sock* tp, Skb skb) {
     case LISTEN: return rcv_listen(tp, std::move(skb));
     case SYN_SENT: return tcp_rcv_synsent_state_process(tp, std::move(skb));
     default: break;
+  }
+  if (tp->fastopen_rsk) {
+    const ReqVerdict v = tcp_check_req(tp->tcp(), tp, tp->fastopen_rsk, skb, true);
+    if (v.fate == ReqFate::drop) return kfree_skb_reason(std::move(skb), v.why);
   }
   if (!th.ack() && !th.rst() && !th.syn()) return kfree_skb_reason(std::move(skb), DROP(TCP_FLAGS));
   if (!tcp_validate_incoming(tp, skb, false)) return;  // ended there

@@ -31,7 +31,8 @@ void send_tw_ack(Tcp& tcp, tcp_timewait_sock* tw, const Skb& skb) {
                    .tsval = msecs32(tcp.ns().now) + tw->tw_ts_offset,
                    .tsecr = tw->tw_ts_recent,
                    .timestamps = tw->tw_ts_recent_stamp != 0,
-                   .tos = 0});
+                   .tos = 0,
+                   .md5_key = tw->tw_md5_key.get()});
 }
 
 struct TwSegment {
@@ -63,14 +64,14 @@ Verdict finwait2(Tcp& tcp, tcp_timewait_sock* tw, const Skb& skb, const TwSegmen
     return DROP(TCP_RESET);
   }
   if (th.syn() && !before(cb.seq, tw->tw_rcv_nxt)) {
-    tcp_v4_send_reset(tcp, skb);
+    tcp_v4_send_reset(tcp, skb, nullptr);
     tcp_timewait_kill(tcp, tw);
     return DROP(TCP_INVALID_SYN);
   }
   if (!th.ack() || !after(cb.end_seq, tw->tw_rcv_nxt) || cb.end_seq == cb.seq) return DROP(TCP_TIMEWAIT);
   if (!th.fin() || cb.end_seq != tw->tw_rcv_nxt + 1) {
     tcp.ns().trace.count(Mib::TcpExtTCPAbortOnData);
-    tcp_v4_send_reset(tcp, skb);
+    tcp_v4_send_reset(tcp, skb, nullptr);
     tcp_timewait_kill(tcp, tw);
     return DROP(TCP_ABORT_ON_DATA);
   }
@@ -114,11 +115,15 @@ void tcp_time_wait(tcp_sock* tp, uint8_t substate, Duration length) {
   tw->tw_ts_recent = tp->rx_opt.ts_recent;
   tw->tw_ts_recent_stamp = tp->rx_opt.tstamp_ok ? tp->rx_opt.ts_recent_stamp : 0;
   tw->tw_ts_offset = tp->tsoffset;
+  tw->tw_entry_stamp = n.now;
+  if (const tcp_md5sig_key* key = tcp_md5_do_lookup(tp, tp->skc_daddr))
+    tw->tw_md5_key = std::make_unique<tcp_md5sig_key>(*key);
   tw->tw_timer.function = tw_timer_handler;
   tcp.hashinfo().remove(tp);
   tcp.hashinfo().insert(tw);
   ++tcp.timewaits;
   reschedule(tw, length);
+  tcp_update_metrics(tp);
   tcp_done(tp);
 }
 

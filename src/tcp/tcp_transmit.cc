@@ -8,46 +8,16 @@
 #include "base/checksum.h"
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_internal.h"
+#include "tcp/tcp_syn_options.h"
 
 namespace glass {
 
 namespace {
 
-struct OutOptions {
-  uint8_t bytes[MAX_TCP_OPTION_SPACE];
-  uint32_t size = 0;
-
-  void put32(uint32_t host) {
-    const uint32_t w = htonl(host);
-    std::memcpy(bytes + size, &w, 4);
-    size += 4;
-  }
-};
-
 void put_timestamps(OutOptions& o, const tcp_sock* tp) {
   o.put32(0x0101080a);
   o.put32(tcp_time_stamp(tp));
   o.put32(tp->rx_opt.ts_recent);
-}
-
-// The options of a SYN or SYN-ACK, in Linux's order.
-OutOptions syn_options(const tcp_sock* tp, bool synack) {
-  OutOptions o;
-  const Sysctl& s = net_of(tp).sysctl;
-  const tcp_options_received& r = tp->rx_opt;
-  const bool ts = synack ? r.tstamp_ok : s.tcp_timestamps != 0;
-  const bool sack = synack ? r.sack_ok : s.tcp_sack != 0;
-  const bool ws = synack ? r.wscale_ok : s.tcp_window_scaling != 0;
-  o.put32(0x02040000u | tp->advmss);
-  if (ts) {
-    o.put32(sack ? 0x0402080au : 0x0101080au);
-    o.put32(tcp_time_stamp(tp));
-    o.put32(r.ts_recent);
-  } else if (sack) {
-    o.put32(0x01010402u);
-  }
-  if (ws) o.put32(0x01030300u | r.rcv_wscale);
-  return o;
 }
 
 // D-SACK first, then the blocks, as many as fit.
@@ -67,6 +37,7 @@ void put_sacks(OutOptions& o, tcp_sock* tp) {
 
 OutOptions established_options(tcp_sock* tp) {
   OutOptions o;
+  o.put_md5(tcp_md5_do_lookup(tp, tp->skc_daddr));
   if (tp->rx_opt.tstamp_ok) put_timestamps(o, tp);
   if (tp->rx_opt.num_sacks || tp->rx_opt.dsack) [[unlikely]]
     put_sacks(o, tp);
@@ -90,6 +61,11 @@ void put_urgent(const tcp_sock* tp, tcphdr& th, Seq seq, uint16_t flags) {
   th.set_all_flags(flags | TCPHDR_URG);
 }
 
+void sign(const tcp_sock* tp, const Skb& skb, const OutOptions& o) {
+  const Md5::Digest digest = tcp_v4_md5_hash_skb(*o.md5_key, tp->skc_rcv_saddr, tp->skc_daddr, skb);
+  std::memcpy(reinterpret_cast<uint8_t*>(&tcp_hdr(*skb) + 1) + OutOptions::kDigestAt, digest.data(), digest.size());
+}
+
 void push_header(tcp_sock* tp, const Skb& skb, Seq seq, Seq ack, uint16_t flags, const OutOptions& o) {
   const uint32_t size = static_cast<uint32_t>(sizeof(tcphdr)) + o.size;
   auto* th = reinterpret_cast<tcphdr*>(skb_push(skb, size));
@@ -105,6 +81,8 @@ void push_header(tcp_sock* tp, const Skb& skb, Seq seq, Seq ack, uint16_t flags,
   if (tcp_urg_mode(tp) && before(seq, tp->snd_up)) [[unlikely]]
     put_urgent(tp, *th, seq, flags);
   std::memcpy(th + 1, o.bytes, o.size);
+  if (o.md5_key) [[unlikely]]
+    sign(tp, skb, o);
   th->check =
       static_cast<uint16_t>(~csum_fold(csum_pseudo(tp->skc_rcv_saddr, tp->skc_daddr, skb->len, IPPROTO_TCP, 0)));
   skb->ip_summed = IpSummed::partial;
@@ -172,6 +150,8 @@ void event_data_sent(tcp_sock* tp) {
 
 uint32_t tcp_established_options_size(tcp_sock* tp) {
   uint32_t size = tp->rx_opt.tstamp_ok ? static_cast<uint32_t>(TCPOLEN_TSTAMP_ALIGNED) : 0;
+  if (tcp_md5_do_lookup(tp, tp->skc_daddr)) [[unlikely]]
+    size += static_cast<uint32_t>(TCPOLEN_MD5SIG_ALIGNED);
   const uint32_t blocks = tp->rx_opt.num_sacks + (tp->rx_opt.dsack ? 1u : 0u);
   if (blocks) size += 4 + 8 * std::min<uint32_t>(blocks, static_cast<uint32_t>(MAX_TCP_OPTION_SPACE - size - 4) / 8);
   return size;
@@ -185,7 +165,7 @@ Result<void> __tcp_transmit_skb(tcp_sock* tp, sk_buff& queued) {
   if (cb.pcount > 1) flags |= TCPHDR_PSH;  // receivers need not wait to merge more into it
   const Instant prior_wstamp = tp->tcp_wstamp;
   tcp_stamp_departure(tp, &queued);
-  const OutOptions o = syn ? syn_options(tp, flags & TCPHDR_ACK) : established_options(tp);
+  const OutOptions o = syn ? tcp_syn_options(tp) : established_options(tp);
   Skb skb = share_data(tp, queued, static_cast<uint32_t>(sizeof(tcphdr)) + o.size);
   if (queued.len) {
     event_data_sent(tp);

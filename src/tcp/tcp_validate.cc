@@ -1,5 +1,7 @@
 // Is a segment acceptable? RFC 9293 section 3.10.7.4 steps 1, 2 and 4, with PAWS (RFC 7323) and the challenges of RFC
 // 5961.
+#include <algorithm>
+
 #include "tcp/tcp_internal.h"
 
 namespace glass {
@@ -18,6 +20,19 @@ void tcp_parse_options(const sk_buff& skb, tcp_options_received& o, bool establi
   o.sack_ok = parsed.sack_permitted;
   o.wscale_ok = parsed.wscale.has_value();
   o.snd_wscale = parsed.wscale.value_or(0);
+}
+
+// RFC 7413 section 4.1.2: valid in SYN and SYN-ACK only; a cookie of a length that cannot be counts as none.
+tcp_fastopen_cookie tcp_parse_fastopen_option(const sk_buff& skb) {
+  tcp_fastopen_cookie foc;
+  const TcpOptions parsed = parse_tcp_options(tcp_hdr(skb).option_bytes());
+  if (!parsed.fastopen_cookie || !tcp_hdr(skb).syn()) return foc;
+  const ByteSpan bytes = *parsed.fastopen_cookie;
+  if (!bytes.empty() && (bytes.size() < TCP_FASTOPEN_COOKIE_MIN || bytes.size() > TCP_FASTOPEN_COOKIE_MAX)) return foc;
+  foc.len = static_cast<int8_t>(bytes.size());
+  foc.exp = parsed.fastopen_exp;
+  std::ranges::copy(bytes, foc.val.begin());
+  return foc;
 }
 
 bool tcp_fast_parse_options(tcp_sock* tp, const sk_buff& skb) {
@@ -187,6 +202,9 @@ bool tcp_validate_incoming(tcp_sock* tp, Skb& skb, bool syn_inerr) {
   }
   if (!th.rst()) return true;
   if (!reset_is_exact(tp, cb)) {
+    // A reset that comes before any data, and not where it should, smells of a middlebox that dislikes Fast Open.
+    if (tp->syn_fastopen && !tp->data_segs_in && tp->skc_state == tcp_state::ESTABLISHED)
+      tcp_fastopen_active_disable(tp);
     tcp_send_challenge_ack(tp);
     return drop(skb, DROP(TCP_RESET));
   }
