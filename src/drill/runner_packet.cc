@@ -71,11 +71,12 @@ bool Runner::do_inbound(const PacketEvent& packet) {
   return !options_.check_reasons || !event_->note || !target_.can_tell_drops() || check_note();
 }
 
-// Linux's reason has to be ours as well. Where Linux says NOT_SPECIFIED, ours has to say more.
+// Linux's reason has to be ours as well. Where Linux says NOT_SPECIFIED, ours has to say more (the kernel's own, on its
+// clock, says it again).
 bool Runner::check_note() {
   const DropNote& note = *event_->note;
   const auto drop = target_.last_drop();
-  const bool vague = note.reason == "NOT_SPECIFIED";
+  const bool vague = note.reason == "NOT_SPECIFIED" && target_.virtual_time();
   const bool fits = !note.dropped ? !drop : drop && (vague ? drop->reason != note.reason : drop->reason == note.reason);
   if (fits && !recorder_) return true;
   const std::string got = drop ? fmt::format("drop: {} @ {}", drop->reason, drop->place) : "ok";

@@ -14,6 +14,7 @@
 
 #include "cli/command.h"
 #include "cli/drill/call_thread.h"
+#include "cli/drill/kernel_drops.h"
 #include "cli/drill/kernel_host.h"
 #include "cli/drill/kernel_syscalls.h"
 
@@ -60,7 +61,9 @@ class KernelTarget final : public drill::Target {
   }
 
   void inject(std::span<const uint8_t> packet) override {
+    if (drops_) drops_->arm();
     (void)host_->write(packet);
+    drop_ = drops_ ? drops_->first() : std::nullopt;
     sniff();
   }
   std::optional<drill::OutboundPacket> next_packet() override {
@@ -70,8 +73,8 @@ class KernelTarget final : public drill::Target {
     sent_.pop_front();
     return p;
   }
-  bool can_tell_drops() const override { return false; }
-  std::optional<drill::DropReport> last_drop() override { return std::nullopt; }
+  bool can_tell_drops() const override { return drops_ != nullptr; }
+  std::optional<drill::DropReport> last_drop() override { return drop_; }
 
   void set_directory(const std::string& path) override { host_->directory = path; }
   std::optional<std::string> command(const std::string& text) override { return host_->run(text); }
@@ -87,6 +90,8 @@ class KernelTarget final : public drill::Target {
   bool sniff();
 
   std::unique_ptr<KernelHost> host_;
+  std::unique_ptr<KernelDrops> drops_ = KernelDrops::open();
+  std::optional<drill::DropReport> drop_;
   KernelSyscalls calls_;
   CallThread thread_{take_precedence};
   bool begun_ = false;
