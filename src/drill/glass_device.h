@@ -1,5 +1,5 @@
-// The device a script sees: a TUN interface without offloads, in memory. What is injected comes up as if it had been
-// written to /dev/net/tun; what the stack sends is kept with its instant.
+// The device a script sees: a TUN interface in memory that takes large TCP packets whole. What is injected comes up as
+// if it had been written to /dev/net/tun; what the stack sends is kept with its instant.
 #pragma once
 #include <deque>
 #include <span>

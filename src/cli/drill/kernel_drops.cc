@@ -41,7 +41,8 @@ std::optional<size_t> offset_of(const std::string& format, const std::string& fi
 // The pairs in `__print_symbolic(REC->reason, { 2, "NOT_SPECIFIED" }, ...)`.
 std::map<uint32_t, std::string> reasons_of(const std::string& format) {
   std::map<uint32_t, std::string> out;
-  for (size_t at = format.find("__print_symbolic"); at != std::string::npos && (at = format.find("{ ", at)) != std::string::npos;) {
+  for (size_t at = format.find("__print_symbolic");
+       at != std::string::npos && (at = format.find("{ ", at)) != std::string::npos;) {
     uint32_t value = 0;
     at += 2;
     if (std::from_chars(format.data() + at, format.data() + format.size(), value).ec != std::errc()) continue;

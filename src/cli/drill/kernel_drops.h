@@ -29,7 +29,7 @@ class KernelDrops {
   KernelDrops(const KernelDrops&) = delete;
   KernelDrops& operator=(const KernelDrops&) = delete;
 
-  void arm();                                 // forgets what was before
+  void arm();                                // forgets what was before
   std::optional<drill::DropReport> first();  // the first IP packet dropped since, on the thread that opened this
 
  private:
