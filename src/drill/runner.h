@@ -26,7 +26,7 @@ class Runner {
   struct Pending {
     const Event* event;
     const SyscallEvent* call;
-    std::unique_ptr<ScriptedCall> scripted;
+    std::shared_ptr<ScriptedCall> scripted;
     Schedule begins;
     std::optional<Schedule> returns;
     size_t line;  // of the recorder
@@ -93,6 +93,7 @@ class Runner {
   std::optional<Schedule> previous_{};  // of the event before
   bool previous_inbound_ = false;
   std::optional<Pending> pending_{};
+  std::vector<std::shared_ptr<ScriptedCall>> lent_;  // calls whose buffers the target still reads
   CodeVariables variables_{};
   std::optional<Recorder> recorder_{};
   RunResult result_{};

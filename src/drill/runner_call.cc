@@ -78,6 +78,8 @@ bool Runner::take_finished() {
   if (!done || !pending_) return true;
   Pending call = std::move(*pending_);
   pending_.reset();
+  // A zero-copy call's memory is the target's until it says otherwise.
+  if (call.event->text.find("MSG_ZEROCOPY") != std::string::npos) lent_.push_back(call.scripted);
   const auto wrong = call.scripted->check(done->result);
   if (recorder_) {
     record_return(call, done->result, done->time_us, !wrong);

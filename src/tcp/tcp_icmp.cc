@@ -65,7 +65,7 @@ void tcp_v4_mtu_reduced(tcp_sock* tp, uint32_t mtu) {
   if (!dst) return;
   if (mtu < dst->mtu && tp->pmtudisc != IP_PMTUDISC_DONT) tp->sk_err_soft = EMSGSIZE;  // narrower than is believed
   const bool believes =
-      tp->pmtudisc != IP_PMTUDISC_DONT && tp->pmtudisc != IP_PMTUDISC_PROBE && tp->pmtudisc != IP_PMTUDISC_INTERFACE;
+      tp->pmtudisc != IP_PMTUDISC_DONT && tp->pmtudisc != IP_PMTUDISC_INTERFACE && tp->pmtudisc != IP_PMTUDISC_OMIT;
   if (!believes || tp->icsk_pmtu <= dst->mtu) return;
   tcp_sync_mss(tp, dst->mtu);
   tcp_simple_retransmit(tp);
