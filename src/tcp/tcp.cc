@@ -94,6 +94,8 @@ uint32_t Tcp::poll(const sock* sk) const {
     else
       const_cast<tcp_sock*>(tp)->sk_nospace = true;
   }
+  // connect() waits for the first write, which makes the SYN.
+  if (tp->skc_state == SYN_SENT && tp->defer_connect) mask |= POLLOUT | POLLWRNORM;
   if (tp->sk_err || sk_has_errors(tp)) mask |= POLLERR;
   return mask;
 }
