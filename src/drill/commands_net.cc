@@ -76,7 +76,54 @@ int Commands::ip(ProgramRun& r) {
   return r.fail("'" + joined(a) + "' is not understood", 127);
 }
 
-int Commands::ip_route(ProgramRun& r) { return r.fail("'" + joined(r.arguments) + "' is not understood", 127); }
+namespace {
+
+// The metrics behind "... dev DEV": advmss N, mtu [lock] N, initcwnd N. False: something else.
+bool parse_metrics(const std::vector<std::string>& a, size_t i, RouteMetrics& m) {
+  for (; i + 1 < a.size(); i += 2) {
+    const bool lock = a[i] == "mtu" && a[i + 1] == "lock" && i + 2 < a.size();
+    const std::optional<uint32_t> n = number(a[i + (lock ? 2 : 1)]);
+    if (!n) return false;
+    if (a[i] == "mtu") {
+      m.mtu = *n;
+      m.mtu_locked = lock;
+    } else if (a[i] == "advmss") {
+      m.advmss = *n;
+    } else if (a[i] == "initcwnd") {
+      m.initcwnd = *n;
+    } else {
+      return false;
+    }
+    i += lock ? 1 : 0;
+  }
+  return i == a.size();
+}
+
+}  // namespace
+
+// ip route add|change|replace PREFIX via GATEWAY dev DEV [METRIC N ...]
+int Commands::ip_route(ProgramRun& r) {
+  const std::vector<std::string>& a = r.arguments;
+  RouteMetrics metrics;
+  const std::optional<IpPrefix> prefix = a.size() > 2 ? parse_prefix(a[2]) : std::nullopt;
+  const bool form = prefix && a.size() >= 7 && a[3] == "via" && a[5] == "dev" && parse_metrics(a, 7, metrics);
+  const bool add = form && a[1] == "add", change = form && a[1] == "change", replace = form && a[1] == "replace";
+  const std::optional<IpAddress> gateway = form ? parse_ip(a[4]) : std::nullopt;
+  if (!gateway || !(add || change || replace)) return r.fail("'" + joined(a) + "' is not understood", 127);
+  net_device* dev = host_.stack.device(a[6]);
+  if (!dev) return r.fail("Cannot find device \"" + a[6] + "\"", 2);
+  const auto& routes = host_.stack.ip().routes();
+  const auto there = std::ranges::find_if(
+      routes, [&](const RouteEntry& e) { return e.prefix == *prefix && e.dev == dev && e.gateway == *gateway; });
+  if (there == routes.end()) {
+    if (change) return r.fail("RTNETLINK answers: No such file or directory", 2);
+    host_.stack.ip().add_route({*prefix, *gateway, dev, {}, 0, metrics});
+    return 0;
+  }
+  if (add) return r.fail("RTNETLINK answers: File exists", 2);
+  host_.stack.ip().change_route(*prefix, *dev, metrics);
+  return 0;
+}
 
 // ip link set dev DEV [mtu N] [up|down]
 int Commands::ip_link(ProgramRun& r) {

@@ -80,6 +80,20 @@ TEST_F(CommandsTest, Devices) {
   EXPECT_NE(run("ip link set dev tun0 nonsense"), "");
 }
 
+TEST_F(CommandsTest, RoutesHaveMetrics) {
+  const auto found = [&] { return stack.ip().routes().back(); };
+  EXPECT_NE(run("ip route change 192.0.2.1 via 192.168.0.2 dev tun0 advmss 600"), "") << "there is none";
+  EXPECT_EQ(run("ip route add 192.0.2.1 via 192.168.0.2 dev tun0"), "");
+  EXPECT_NE(run("ip route add 192.0.2.1 via 192.168.0.2 dev tun0"), "") << "there is one";
+  EXPECT_EQ(found().metrics, RouteMetrics{});
+  EXPECT_EQ(run("ip route change 192.0.2.1 via 192.168.0.2 dev tun0 advmss 600 mtu lock 640 initcwnd 11"), "");
+  EXPECT_EQ(found().metrics, (RouteMetrics{.mtu = 640, .advmss = 600, .initcwnd = 11, .mtu_locked = true}));
+  EXPECT_EQ(run("ip route replace 192.0.2.1 via 192.168.0.2 dev tun0 mtu 1400"), "");
+  EXPECT_EQ(found().metrics, (RouteMetrics{.mtu = 1400}));
+  EXPECT_NE(run("ip route change 192.0.2.1 via 192.168.0.2 dev tun0 nonsense 1"), "");
+  EXPECT_NE(run("ip route flush cache"), "");
+}
+
 TEST_F(CommandsTest, NstatShowsWhatMoved) {
   stack.trace().count(Mib::TcpActiveOpens, 2);
   EXPECT_EQ(run("nstat | grep TcpActiveOpens > /dev/null"), "");

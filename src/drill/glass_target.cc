@@ -26,7 +26,7 @@ class GlassTarget final : public Target, TraceSink {
         commands_({stack_, dev_, store_, [this](Duration d) { pass(d); }}) {
     stack_.advance(Instant{kEpoch});
     stack_.ip().add_address(dev_, {a.local, a.prefix_len});
-    const auto whole = static_cast<uint8_t>(a.remote.is_v4() ? 24 : 64);
+    const auto whole = static_cast<uint8_t>(a.remote.is_v4() ? 32 : 128);
     stack_.ip().add_route({{a.remote, whole}, a.gateway, &dev_, {}, 0});
     stack_.trace().set_sink(this);
     store_["/dev/zero"] = nullptr;

@@ -21,7 +21,7 @@ struct neighbour;
 
 // What a route says of the path beyond it; 0: nothing.
 struct RouteMetrics {
-  uint32_t mtu = 0, advmss = 0;
+  uint32_t mtu = 0, advmss = 0, initcwnd = 0;
   bool mtu_locked = false;  // ICMP may not lower it, and packets may be fragmented
   bool operator==(const RouteMetrics&) const = default;
 };

@@ -118,6 +118,7 @@ struct sock : sock_common {
   uint8_t sk_tos = 0, sk_ttl = 0;                     // 0: the default
   uint8_t sk_min_ttl = 0;                             // IP_MINTTL
   bool sk_linger = false, sk_nospace = false;
+  bool sk_freebind = false;                             // IP_FREEBIND: any local address may be bound
   bool sk_filter_all = false;                           // a filter that refuses everything
   uint16_t sk_lingertime = 0;                           // seconds
   uint16_t sk_ack_backlog = 0, sk_max_ack_backlog = 0;  // listeners: accept queue length and limit

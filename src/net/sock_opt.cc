@@ -71,6 +71,11 @@ std::optional<int> sockopt_int(std::span<const uint8_t> value) {
   return n;
 }
 
+std::optional<int> ip_sockopt_int(std::span<const uint8_t> value) {
+  const std::optional<int> n = sockopt_int(value);
+  return n || value.empty() ? n : value[0];
+}
+
 size_t sockopt_put_int(std::span<uint8_t> value, int n) {
   const size_t size = std::min(value.size(), sizeof n);
   std::memcpy(value.data(), &n, size);
@@ -136,10 +141,8 @@ Result<size_t> sock_getsockopt(sock* sk, int name, std::span<uint8_t> value) {
 }
 
 Result<bool> ip_setsockopt(sock* sk, int name, std::span<const uint8_t> value) {
-  if (name != IP_TOS && name != IP_TTL && name != IP_MINTTL && name != IP_RECVERR) return false;
-  // The one level whose options may be a single byte.
-  std::optional<int> n = sockopt_int(value);
-  if (!n && !value.empty()) n = value[0];
+  if (name != IP_TOS && name != IP_TTL && name != IP_MINTTL && name != IP_RECVERR && name != IP_FREEBIND) return false;
+  std::optional<int> n = ip_sockopt_int(value);
   if (!n) return Err(EINVAL);
   constexpr int kEcn = 3;
   switch (name) {
@@ -155,6 +158,7 @@ Result<bool> ip_setsockopt(sock* sk, int name, std::span<const uint8_t> value) {
     case IP_RECVERR:
       if (*n || sk->sk_ext) sock_ext_of(sk).recverr = *n != 0;
       return true;
+    case IP_FREEBIND: sk->sk_freebind = *n != 0; return true;
     default:
       if (*n < 0 || *n > 255) return Err(EINVAL);
       sk->sk_min_ttl = static_cast<uint8_t>(*n);
@@ -168,6 +172,7 @@ Result<size_t> ip_getsockopt(const sock* sk, int name, std::span<uint8_t> value)
     case IP_TTL:
       return sockopt_put_int(value, sk->sk_ttl ? sk->sk_ttl : static_cast<int>(sk->ns().sysctl.ip_default_ttl));
     case IP_MINTTL: return sockopt_put_int(value, sk->sk_min_ttl);
+    case IP_FREEBIND: return sockopt_put_int(value, sk->sk_freebind);
     case IP_RECVERR: return sockopt_put_int(value, sk->sk_ext && sk->sk_ext->recverr);
     default: return size_t{0};
   }

@@ -22,12 +22,13 @@ Result<bool> sock_setsockopt(sock*, int name, std::span<const uint8_t> value);
 // The above, and SO_ERROR (taken), SO_TYPE, SO_PROTOCOL, SO_DOMAIN. Bytes written; 0: not one of these.
 Result<size_t> sock_getsockopt(sock*, int name, std::span<uint8_t> value);
 
-// IP_TOS, IP_TTL, IP_MINTTL.
+// IP_TOS, IP_TTL, IP_MINTTL, IP_RECVERR, IP_FREEBIND.
 Result<bool> ip_setsockopt(sock*, int name, std::span<const uint8_t> value);
 Result<size_t> ip_getsockopt(const sock*, int name, std::span<uint8_t> value);
 
 // A C int out of an option's value, nothing if it is too short; and into it, cut to its size.
 std::optional<int> sockopt_int(std::span<const uint8_t> value);
+std::optional<int> ip_sockopt_int(std::span<const uint8_t> value);  // at level IPPROTO_IP a single byte will do
 size_t sockopt_put_int(std::span<uint8_t> value, int n);
 
 }  // namespace glass

@@ -64,7 +64,7 @@ Result<void> Tcp::bind(sock* sk, const SocketAddress& local) {
   tcp_sock* tp = tcp_sk(sk);
   if (tp->skc_state != CLOSE || tp->skc_num) return Err(EINVAL);
   const IpAddress address = local.address.is_unspecified() ? IpAddress::v4(0) : local.address;
-  if (!address.is_unspecified() && !ip_.is_local(address)) return Err(EADDRNOTAVAIL);
+  if (!address.is_unspecified() && !tp->sk_freebind && !ip_.is_local(address)) return Err(EADDRNOTAVAIL);
   uint16_t port = local.port;
   if (!port) {
     Result<uint16_t> chosen = inet_csk_find_open_port(*this, tp, address);

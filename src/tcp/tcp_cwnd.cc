@@ -7,7 +7,11 @@
 
 namespace glass {
 
-uint32_t tcp_init_cwnd(const tcp_sock*) { return TCP_INIT_CWND; }  // RFC 6928
+// RFC 6928, unless the route says otherwise.
+uint32_t tcp_init_cwnd(const tcp_sock* tp) {
+  const uint32_t routes = tp->sk_dst_cache ? tp->sk_dst_cache->metrics.initcwnd : 0;
+  return routes ? routes : TCP_INIT_CWND;
+}
 
 namespace {
 

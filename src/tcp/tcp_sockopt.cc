@@ -157,7 +157,7 @@ Result<void> set_timestamping(tcp_sock* tp, std::span<const uint8_t> value) {
 }
 
 Result<void> set_mtu_discover(tcp_sock* tp, std::span<const uint8_t> value) {
-  const std::optional<int> n = sockopt_int(value);
+  const std::optional<int> n = ip_sockopt_int(value);
   if (!n) return Err(EINVAL);
   return set_between(tp->pmtudisc, *n, IP_PMTUDISC_DONT, IP_PMTUDISC_OMIT);
 }
