@@ -25,10 +25,6 @@ std::string setting_name(std::string path) {
   return path;
 }
 
-bool is_congestion_control(const std::string& name) {
-  return tcp_ca_find(name) || name == "cubic" || name == "dctcp" || name == "bbr";
-}
-
 // What a machine in production has set, as far as it differs from the kernel's own defaults or might.
 constexpr std::pair<std::string_view, std::string_view> kDefaults[] = {
     {"net.ipv4.tcp_rmem", "4096 540000 15728640"},
@@ -68,7 +64,7 @@ std::string Commands::set_setting(std::string name, const std::string& value) {
       return fmt::format("setting key \"{}\": Invalid argument", name);
     return {};
   }
-  if (name == kCongestion && !is_congestion_control(value.substr(0, value.find_last_not_of(" \n") + 1)))
+  if (name == kCongestion && !tcp_ca_find(value.substr(0, value.find_last_not_of(" \n") + 1)))
     return fmt::format("setting key \"{}\": {} is not known", name, value);
   const Result<void> r = set_sysctl(settings, name, value);
   if (r) return {};

@@ -194,11 +194,39 @@ int64_t GlassSyscalls::ioctl(int fd, unsigned long request, int* argument) {
   return 0;
 }
 
-int64_t GlassSyscalls::close(int fd) {
-  const std::shared_ptr<File> f = file(fd);
-  if (!f) return -EBADF;
-  fds_[static_cast<size_t>(fd)] = nullptr;
+bool GlassSyscalls::ready() const {
+  return call_.woken || stack_.now() >= call_.deadline || (call_.lingers && !fin_unacknowledged(*call_.lingers));
+}
+
+// The socket is gone, so the connection is looked for by its ends.
+bool GlassSyscalls::fin_unacknowledged(const Ends& ends) const {
+  return std::ranges::any_of(stack_.tcp().sockets(), [&](const TcpSocketRow& r) {
+    return r.local == ends.local && r.remote == ends.remote &&
+           (r.state == "FIN-WAIT-1" || r.state == "CLOSING" || r.state == "LAST-ACK");
+  });
+}
+
+int64_t GlassSyscalls::linger() {
+  if (stack_.now() >= call_.lingers_until || !fin_unacknowledged(*call_.lingers)) return 0;
+  call_.blocked = true;
+  call_.deadline = call_.lingers_until;
   return 0;
+}
+
+int64_t GlassSyscalls::close(int fd) {
+  if (call_.lingers) return linger();
+  std::shared_ptr<File> f = file(fd);
+  if (!f) return -EBADF;
+  if (const auto s = std::dynamic_pointer_cast<SocketFile>(f)) {
+    const sock* sk = s->sk();
+    if (sk->skc_protocol == IPPROTO_TCP && sk->sk_linger && sk->sk_lingertime) {
+      call_.lingers = Ends{{sk->skc_rcv_saddr, sk->skc_num}, {sk->skc_daddr, sk->skc_dport}};
+      call_.lingers_until = call_.began + std::chrono::seconds(sk->sk_lingertime);
+    }
+  }
+  fds_[static_cast<size_t>(fd)] = nullptr;
+  f.reset();
+  return call_.lingers ? linger() : 0;
 }
 
 int64_t GlassSyscalls::shutdown(int fd, int how) {

@@ -32,7 +32,7 @@ class GlassSyscalls final : public Syscalls {
   void begin_call();
   void begin_attempt();
   bool blocked() const { return call_.blocked; }
-  bool ready() const { return call_.woken || stack_.now() >= call_.deadline; }  // worth another attempt
+  bool ready() const;  // worth another attempt
   Instant deadline() const { return call_.deadline; }
 
   sock* sk(int fd) const;  // null: not a socket
@@ -76,14 +76,20 @@ class GlassSyscalls final : public Syscalls {
     std::shared_ptr<File> file;
     uint32_t mask;
   };
+  struct Ends {
+    SocketAddress local, remote;
+  };
   struct Call {
     Instant began{}, deadline = kNever;
     bool blocked = false, woken = false, again = false;  // again: not the first attempt
     size_t done = 0;                                     // bytes moved by the attempts before
     bool connects = false;                               // a write that opens the connection (Fast Open)
-    std::shared_ptr<File> closing{};                     // close() that lingers
+    std::optional<Ends> lingers{};                       // close() waits until this connection's FIN is acknowledged
+    Instant lingers_until{};
   };
 
+  bool fin_unacknowledged(const Ends&) const;
+  int64_t linger();
   std::shared_ptr<File> file(int fd) const;
   std::shared_ptr<SocketFile> socket_file(int fd, int& error) const;
   int install(std::shared_ptr<File>);

@@ -235,6 +235,29 @@ TEST_F(GlassTargetTest, ConnectIsRefused) {
   EXPECT_EQ(done->result, -ECONNREFUSED);
 }
 
+TEST_F(GlassTargetTest, CloseLingersUntilTheFinIsAcknowledged) {
+  const int fd = connected();
+  EXPECT_EQ(set(fd, SOL_SOCKET, SO_LINGER, linger{1, 2}), 0);
+  EXPECT_EQ(call([=](Syscalls& s) { return s.close(fd); }), kBlocked);
+  EXPECT_FALSE(run(100'000));
+  inject_here({.ack = 1});
+  auto done = target->finished_call();
+  if (!done) done = run(200'000);
+  ASSERT_TRUE(done);
+  EXPECT_EQ(done->result, 0);
+  EXPECT_EQ(done->time_us, 100'000);
+}
+
+TEST_F(GlassTargetTest, CloseLingersNoLongerThanAllowed) {
+  const int fd = connected();
+  EXPECT_EQ(set(fd, SOL_SOCKET, SO_LINGER, linger{1, 2}), 0);
+  EXPECT_EQ(call([=](Syscalls& s) { return s.close(fd); }), kBlocked);
+  const auto done = run(5'000'000);
+  ASSERT_TRUE(done);
+  EXPECT_EQ(done->result, 0);
+  EXPECT_EQ(done->time_us, 2'000'000);
+}
+
 TEST_F(GlassTargetTest, PollWaitsAndTimesOut) {
   const int fd = connected();
   pollfd p{fd, POLLIN, 0};
