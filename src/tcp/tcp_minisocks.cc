@@ -232,8 +232,8 @@ tcp_sock* tcp_v4_syn_recv_sock(Tcp& tcp, tcp_sock* l, request_sock* req, const S
     tcp_md5_key_copy(c, c->skc_daddr, *key);
     c->tcp_header_len += TCPOLEN_MD5SIG_ALIGNED;
   }
-  child_mss(c, l);
   child_window(c, skb);
+  child_mss(c, l);
   c->saved_syn = std::move(req->saved_syn);
   c->icsk_ack.lrcvtime = c->lsndtime = now_of(c);
   c->skc_state = tcp_state::SYN_RECV;

@@ -19,6 +19,12 @@ const tcphdr& tcp_of(const test::Bytes& packet) {
   return *reinterpret_cast<const tcphdr*>(packet.data() + sizeof(iphdr));
 }
 
+tcp_info info_of(Stack& s, int fd) {
+  tcp_info info{};
+  EXPECT_TRUE(s.sockets().sys_getsockopt(fd, IPPROTO_TCP, TCP_INFO, {reinterpret_cast<uint8_t*>(&info), sizeof info}));
+  return info;
+}
+
 // --- listeners
 
 TEST(Listen, CookiesAreSentWhenTheQueueOfHalfOpenConnectionsIsFull) {
@@ -135,6 +141,7 @@ TEST(FastOpen, CookieOfOneConnectionOpensTheNext) {
   const int first = *t.a.sockets().sys_socket(AF_INET, SOCK_STREAM, 0);
   EXPECT_EQ(t.a.sockets().sys_sendto(first, bytes_of("one"), MSG_FASTOPEN, &to).error(), EINPROGRESS);
   t.settle();
+  EXPECT_EQ(info_of(t.a, first).tcpi_fastopen_client_fail, TFO_COOKIE_UNAVAILABLE);
   ASSERT_TRUE(t.b.sockets().sys_accept(l));
   const int second = *t.a.sockets().sys_socket(AF_INET, SOCK_STREAM, 0);
   EXPECT_EQ(*t.a.sockets().sys_sendto(second, bytes_of("two"), MSG_FASTOPEN, &to), 3u);
@@ -249,9 +256,7 @@ TEST(Metrics, ALongKnownRttDecidesTheFirstTimeout) {
   const int l = t.listen_b(80);
   t.a.tcp().metrics().get(t.a_addr, t.b_addr).rtt_us = 800'000 * 8;
   auto [c, s] = t.connect_to(l, 80);
-  tcp_info info{};
-  ASSERT_TRUE(t.a.sockets().sys_getsockopt(c, IPPROTO_TCP, TCP_INFO, {reinterpret_cast<uint8_t*>(&info), sizeof info}));
-  EXPECT_EQ(info.tcpi_rto, 3u * 800'000);
+  EXPECT_EQ(info_of(t.a, c).tcpi_rto, 3u * 800'000);
 }
 
 TEST(Metrics, AConnectionLeavesItsRttBehindUnlessToldNotTo) {
