@@ -184,6 +184,10 @@ void child_from_listener(tcp_sock* c, const tcp_sock* l) {
   c->keepalive_intvl = l->keepalive_intvl;
   c->keepalive_probes = l->keepalive_probes;
   c->icsk_user_timeout_ms = l->icsk_user_timeout_ms;
+  c->icsk_rto_min_us = l->icsk_rto_min_us;
+  c->icsk_rto_max_ms = l->icsk_rto_max_ms;
+  c->thin_lto = l->thin_lto;
+  c->sk_max_pacing_rate = l->sk_max_pacing_rate;
   c->icsk_syn_retries = l->icsk_syn_retries;
   c->icsk_ca_setsockopt = l->icsk_ca_setsockopt;
   if (l->icsk_ca_setsockopt) c->icsk_ca_ops = l->icsk_ca_ops;

@@ -41,7 +41,7 @@ void tcp_rcv_synrecv_state_process(tcp_sock* tp, const Skb& skb) {
   tp->lsndtime = now_of(tp);
   tcp_initialize_rcv_mss(tp);
   tcp_fast_path_on(tp);
-  if (tp->sk_shutdown & SEND_SHUTDOWN) tcp_send_fin(tp);
+  if (tp->sk_shutdown & SEND_SHUTDOWN) (void)tp->tcp().shutdown(tp, SEND_SHUTDOWN);  // asked for meanwhile
 }
 
 }  // namespace glass
