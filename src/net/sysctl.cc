@@ -1,7 +1,9 @@
 #include "net/sysctl.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
+#include <limits>
 #include <type_traits>
 
 namespace glass {
@@ -12,16 +14,26 @@ struct Row {
   std::string_view name;
   size_t offset;
   unsigned count;  // 0: text
+  int64_t low = std::numeric_limits<int64_t>::min(), high = std::numeric_limits<int64_t>::max();
+  std::string_view words = {};  // text: made of some of these
+  bool fixed = false;
 };
 
 constexpr Row kRows[] = {
 #define SYSCTL(field, name, value) {name, offsetof(Sysctl, field), 1},
 #define SYSCTL3(field, name, low, value, high) {name, offsetof(Sysctl, field), 3},
+#define SYSCTL_RANGE(field, name, value, low, high) {name, offsetof(Sysctl, field), 1, low, high},
 #define SYSCTL_TEXT(field, name, value) {name, offsetof(Sysctl, field), 0},
+#define SYSCTL_CHOICE(field, key, value, choices) \
+  {.name = key, .offset = offsetof(Sysctl, field), .count = 0, .words = choices},
+#define SYSCTL_FIXED(field, key, value) {.name = key, .offset = offsetof(Sysctl, field), .count = 0, .fixed = true},
 #include "net/sysctls.inc"
 #undef SYSCTL
 #undef SYSCTL3
+#undef SYSCTL_RANGE
 #undef SYSCTL_TEXT
+#undef SYSCTL_CHOICE
+#undef SYSCTL_FIXED
 };
 
 const Row* find(std::string_view name) {
@@ -61,12 +73,26 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+// Is each word of the text one of `words`? No words: anything goes.
+bool made_of(std::string_view text, std::string_view words) {
+  if (words.empty()) return true;
+  const std::string known = " " + std::string(words) + " ";
+  for (size_t i = 0; i < text.size();) {
+    const size_t end = std::min(text.find(' ', i), text.size());
+    if (end > i && known.find(" " + std::string(text.substr(i, end - i)) + " ") == known.npos) return false;
+    i = end + 1;
+  }
+  return !text.empty();
+}
+
 }  // namespace
 
 Result<void> set_sysctl(Sysctl& s, std::string_view name, std::string_view value) {
   const Row* row = find(name);
   if (!row) return Err(ENOENT);
+  if (row->fixed) return Err(EACCES);
   if (!row->count) {
+    if (!made_of(trimmed(value), row->words)) return Err(ENOENT);
     *field_of<std::string>(s, *row) = trimmed(value);
     return {};
   }
@@ -78,6 +104,7 @@ Result<void> set_sysctl(Sysctl& s, std::string_view name, std::string_view value
     p = parse_number(p, end, parsed[i]);
     if (!p) return Err(EINVAL);
     if (p < end && !is_blank(*p)) return Err(EINVAL);
+    if (parsed[i] < row->low || parsed[i] > row->high) return Err(EINVAL);
   }
   while (p < end && is_blank(*p)) ++p;
   if (p != end) return Err(EINVAL);

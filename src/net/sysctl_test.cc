@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 namespace glass {
@@ -48,6 +49,24 @@ TEST(Sysctl, KeepsText) {
   EXPECT_EQ(s.tcp_congestion_control, "reno");
 }
 
+TEST(Sysctl, RefusesWordsThatAreNoChoice) {
+  Sysctl s;
+  EXPECT_EQ(set_sysctl(s, "net.ipv4.tcp_congestion_control", "vegas").error(), ENOENT);
+  EXPECT_EQ(set_sysctl(s, "net.ipv4.tcp_congestion_control", "").error(), ENOENT);
+  EXPECT_EQ(set_sysctl(s, "net.ipv4.tcp_congestion_control", "cubi").error(), ENOENT);
+  EXPECT_EQ(s.tcp_congestion_control, "cubic");
+  EXPECT_TRUE(set_sysctl(s, "net.ipv4.tcp_allowed_congestion_control", "reno bbr"));
+  EXPECT_EQ(set_sysctl(s, "net.ipv4.tcp_available_congestion_control", "reno").error(), EACCES);
+}
+
+TEST(Sysctl, RefusesNumbersOutOfRange) {
+  Sysctl s;
+  EXPECT_TRUE(set_sysctl(s, "net.ipv4.tcp_ecn", "1"));
+  EXPECT_EQ(set_sysctl(s, "net.ipv4.tcp_ecn", "3").error(), EINVAL);
+  EXPECT_EQ(set_sysctl(s, "net.ipv4.tcp_ecn", "-1").error(), EINVAL);
+  EXPECT_EQ(s.tcp_ecn, 1);
+}
+
 TEST(Sysctl, RefusesUnknownNames) {
   Sysctl s;
   EXPECT_EQ(set_sysctl(s, "net.ipv4.tcp_sac", "1").error(), ENOENT);
@@ -78,15 +97,20 @@ TEST(Sysctl, EveryNameIsReadBackAndStandsForItself) {
   const std::vector<std::string> names = sysctl_names();
   EXPECT_EQ(std::set(names.begin(), names.end()).size(), names.size()) << "a name stands twice";
   int64_t next = 1000;
-  std::vector<std::string> written;
+  std::map<std::string, std::string> written;
   for (const std::string& name : names) {
     const bool three = get_sysctl(s, name)->find('\t') != std::string::npos;
+    if (get_sysctl(s, name)->find_first_not_of("-0123456789	") != std::string::npos) continue;  // text
     std::string value = std::to_string(next++);
     if (three) value += "\t" + std::to_string(next++), value += "\t" + std::to_string(next++);
-    ASSERT_TRUE(set_sysctl(s, name, value)) << name;
-    written.push_back(value);
+    if (!set_sysctl(s, name, value)) {
+      value = "1";  // it has a range
+      ASSERT_TRUE(set_sysctl(s, name, value)) << name;
+    }
+    written[name] = value;
   }
-  for (size_t i = 0; i < names.size(); ++i) EXPECT_EQ(get_sysctl(s, names[i]), written[i]) << names[i];
+  EXPECT_GT(written.size(), names.size() / 2);
+  for (const auto& [name, value] : written) EXPECT_EQ(get_sysctl(s, name), value) << name;
 }
 
 }  // namespace

@@ -47,6 +47,16 @@ void fill_path(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_rcv_wnd = tp->rcv_wnd;
 }
 
+// Rates are in bytes a second.
+void fill_rates(const tcp_sock* tp, tcp_info& i) {
+  i.tcpi_pacing_rate = tp->sk_pacing_rate;
+  i.tcpi_max_pacing_rate = tp->sk_max_pacing_rate;
+  if (tp->rate_interval_us)
+    i.tcpi_delivery_rate = uint64_t{tp->rate_delivered} * tp->mss_cache * 1'000'000 / tp->rate_interval_us;
+  i.tcpi_delivery_rate_app_limited = tp->rate_app_limited;
+  i.tcpi_delivered_ce = tp->delivered_ce;
+}
+
 void fill_totals(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_total_retrans = tp->total_retrans;
   i.tcpi_bytes_acked = tp->bytes_acked;
@@ -115,6 +125,8 @@ void tcp_fill_info(const tcp_sock* tp, tcp_info& i) {
   if (tp->rx_opt.sack_ok) i.tcpi_options |= kTcpiOptSack;
   if (tp->syn_data_acked) i.tcpi_options |= kTcpiOptSynData;
   i.tcpi_fastopen_client_fail = tp->fastopen_client_fail;
+  if (tp->ecn_flags & TCP_ECN_OK) i.tcpi_options |= kTcpiOptEcn;
+  if (tp->ecn_flags & TCP_ECN_SEEN) i.tcpi_options |= kTcpiOptEcnSeen;
   if (tp->rx_opt.wscale_ok) {
     i.tcpi_options |= kTcpiOptWscale;
     i.tcpi_snd_wscale = tp->rx_opt.snd_wscale & 0xf;
@@ -134,6 +146,7 @@ void tcp_fill_info(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_last_data_recv = ms_since(tp, tp->icsk_ack.lrcvtime);
   i.tcpi_last_ack_recv = ms_since(tp, tp->rcv_tstamp);
   i.tcpi_notsent_bytes = tp->write_seq - tp->snd_nxt;
+  fill_rates(tp, i);
   fill_totals(tp, i);
   fill_chrono(tp, i);
 }
@@ -166,6 +179,8 @@ std::string format_tcp_info(const TcpSocketRow& r) {
   const auto put = std::back_inserter(out);
   if (i.tcpi_options & kTcpiOptTimestamps) out += "ts ";
   if (i.tcpi_options & kTcpiOptSack) out += "sack ";
+  if (i.tcpi_options & kTcpiOptEcn) out += "ecn ";
+  if (i.tcpi_options & kTcpiOptEcnSeen) out += "ecnseen ";
   out += r.congestion_control;
   if (i.tcpi_options & kTcpiOptWscale)
     fmt::format_to(put, " wscale:{},{}", int{i.tcpi_snd_wscale}, int{i.tcpi_rcv_wscale});
@@ -181,6 +196,11 @@ std::string format_tcp_info(const TcpSocketRow& r) {
   fmt::format_to(put, " bytes_acked:{} bytes_received:{} segs_out:{} segs_in:{}", i.tcpi_bytes_acked,
                  i.tcpi_bytes_received, i.tcpi_segs_out, i.tcpi_segs_in);
   fmt::format_to(put, " data_segs_out:{} data_segs_in:{}", i.tcpi_data_segs_out, i.tcpi_data_segs_in);
+  if (i.tcpi_pacing_rate != ~0ull) fmt::format_to(put, " pacing_rate {}bps", i.tcpi_pacing_rate * 8);
+  if (i.tcpi_delivery_rate) fmt::format_to(put, " delivery_rate {}bps", i.tcpi_delivery_rate * 8);
+  if (i.tcpi_delivered) fmt::format_to(put, " delivered:{}", i.tcpi_delivered);
+  if (i.tcpi_delivered_ce) fmt::format_to(put, " delivered_ce:{}", i.tcpi_delivered_ce);
+  if (i.tcpi_delivery_rate_app_limited) out += " app_limited";
   if (i.tcpi_unacked) fmt::format_to(put, " unacked:{}", i.tcpi_unacked);
   if (i.tcpi_retrans || i.tcpi_total_retrans)
     fmt::format_to(put, " retrans:{}/{}", i.tcpi_retrans, i.tcpi_total_retrans);

@@ -28,7 +28,8 @@ struct tcp_info {
   uint32_t tcpi_total_rto_time;
 };
 
-inline constexpr uint8_t kTcpiOptTimestamps = 1, kTcpiOptSack = 2, kTcpiOptWscale = 4, kTcpiOptSynData = 32;
+inline constexpr uint8_t kTcpiOptTimestamps = 1, kTcpiOptSack = 2, kTcpiOptWscale = 4, kTcpiOptEcn = 8,
+                         kTcpiOptEcnSeen = 16, kTcpiOptSynData = 32;
 
 struct TcpSocketRow {
   std::string state;  // as ss names it: ESTAB, SYN-SENT, LISTEN, TIME-WAIT ...

@@ -214,6 +214,32 @@ Result<size_t> take_saved_syn(tcp_sock* tp, std::span<uint8_t> to) {
 
 }  // namespace
 
+namespace {
+
+// A 32-bit value of all ones means "no limit" as much as a 64-bit one does.
+Result<void> set_max_pacing_rate(tcp_sock* tp, std::span<const uint8_t> value) {
+  uint64_t rate = 0;
+  if (value.size() >= sizeof rate) {
+    std::memcpy(&rate, value.data(), sizeof rate);
+  } else {
+    const std::optional<int> n = sockopt_int(value);
+    if (!n) return Err(EINVAL);
+    rate = static_cast<uint32_t>(*n) == ~0u ? ~0ull : static_cast<uint32_t>(*n);
+  }
+  if (rate != ~0ull) tp->sk_pacing_needed = true;
+  tp->sk_max_pacing_rate = rate;
+  tp->sk_pacing_rate = std::min(tp->sk_pacing_rate, rate);
+  return {};
+}
+
+size_t get_max_pacing_rate(const tcp_sock* tp, std::span<uint8_t> value) {
+  const uint64_t rate = tp->sk_max_pacing_rate;
+  if (value.size() >= sizeof rate) return put_bytes(value, &rate, sizeof rate);
+  return sockopt_put_int(value, static_cast<int>(static_cast<uint32_t>(std::min<uint64_t>(rate, ~0u))));
+}
+
+}  // namespace
+
 Result<void> Tcp::setsockopt(sock* sk, int level, int name, std::span<const uint8_t> value) {
   tcp_sock* tp = tcp_sk(sk);
   if (level == SOL_SOCKET && name == SO_KEEPALIVE) {
@@ -224,6 +250,7 @@ Result<void> Tcp::setsockopt(sock* sk, int level, int name, std::span<const uint
   }
   if (level == SOL_SOCKET && name == SO_TIMESTAMPING) return set_timestamping(tp, value);
   if (level == IPPROTO_IP && name == IP_MTU_DISCOVER) return set_mtu_discover(tp, value);
+  if (level == SOL_SOCKET && name == SO_MAX_PACING_RATE) return set_max_pacing_rate(tp, value);
   if (level == SOL_SOCKET || level == IPPROTO_IP) {
     Result<bool> known = level == SOL_SOCKET ? sock_setsockopt(sk, name, value) : ip_setsockopt(sk, name, value);
     if (!known) return Err(known.error());
@@ -241,6 +268,7 @@ Result<void> Tcp::setsockopt(sock* sk, int level, int name, std::span<const uint
 Result<size_t> Tcp::getsockopt(sock* sk, int level, int name, std::span<uint8_t> value) {
   tcp_sock* tp = tcp_sk(sk);
   if (level == IPPROTO_IP && name == IP_MTU_DISCOVER) return sockopt_put_int(value, tp->pmtudisc);
+  if (level == SOL_SOCKET && name == SO_MAX_PACING_RATE) return get_max_pacing_rate(tp, value);
   if (level == SOL_SOCKET || level == IPPROTO_IP) {
     Result<size_t> n = level == SOL_SOCKET ? sock_getsockopt(sk, name, value) : ip_getsockopt(sk, name, value);
     if (!n) return n;
