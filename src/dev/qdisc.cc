@@ -32,9 +32,14 @@ std::expected<std::unique_ptr<Qdisc>, std::string> make_qdisc(net& n, std::strin
     if (!config) return std::unexpected(config.error());
     return make_netem(n, *config, seed);
   }
+  if (words == "link" || words.starts_with("link ")) {
+    auto config = parse_link_queue(words.substr(4));
+    if (!config) return std::unexpected(config.error());
+    return make_link_queue(n, *config);
+  }
   return std::unexpected(
       "\"" + std::string(words) +
-      "\" is no queueing discipline known here: pfifo_fast, pfifo, noqueue, or netem with its options");
+      "\" is no queueing discipline known here: pfifo_fast, pfifo, noqueue, or netem or link with their options");
 }
 
 }  // namespace glass

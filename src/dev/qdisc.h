@@ -56,6 +56,16 @@ std::expected<NetemConfig, std::string> parse_netem(std::string_view words);
 // The way back: words that parse_netem() turns into an equal configuration.
 std::string format_netem(const NetemConfig&);
 
+// A link of finite speed behind a FIFO.
+struct LinkQueueConfig {
+  uint64_t rate = 0;      // bits a second
+  uint32_t limit = 1000;  // packets
+  uint32_t ecn = 0;       // mark from so many waiting packets on; 0: never
+};
+std::unique_ptr<Qdisc> make_link_queue(net&, const LinkQueueConfig&);
+std::expected<LinkQueueConfig, std::string> parse_link_queue(
+    std::string_view words);  // "rate 100mbit limit 333 ecn 65"
+
 // "pfifo_fast", "pfifo [limit N]", "noqueue" (null) or "netem ...".
 std::expected<std::unique_ptr<Qdisc>, std::string> make_qdisc(net&, std::string_view words, uint64_t seed);
 
