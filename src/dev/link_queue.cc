@@ -16,7 +16,11 @@ class LinkQueue final : public Qdisc {
   LinkQueue(net& n, const LinkQueueConfig& config) : ns_(n), config_(config) {}
   ~LinkQueue() override { queue_.purge(DROP(QUEUE_PURGE)); }
 
-  void enqueue(Skb skb, Instant now) override { link_enqueue(std::move(skb), now); }
+  // It stands for a queue somewhere on the way: nobody here is told of what it drops.
+  bool enqueue(Skb skb, Instant now) override {
+    link_enqueue(std::move(skb), now);
+    return true;
+  }
   Skb dequeue(Instant now) override {
     if (queue_.empty() || free_ > now) return {};
     Skb skb = queue_.pop_front();

@@ -161,10 +161,14 @@ Verdict tcp_ack(tcp_sock*, const Skb&, uint32_t flags);  // null: fine
 bool tcp_ack_is_old(const tcp_sock*, const Skb&);
 uint32_t tcp_clean_rtx_queue(tcp_sock*, uint32_t flag, Seq prior_fack, Seq prior_snd_una, tcp_sacktag_state&);
 
-inline void tcp_count_delivered(tcp_sock* tp, uint32_t delivered, bool /*ece_ack*/) { tp->delivered += delivered; }
-inline uint32_t tcp_newly_delivered(tcp_sock* tp, uint32_t prior_delivered, uint32_t /*flag*/) {
+inline void tcp_count_delivered(tcp_sock* tp, uint32_t delivered, bool ece_ack) {
+  tp->delivered += delivered;
+  if (ece_ack) tp->delivered_ce += delivered;
+}
+inline uint32_t tcp_newly_delivered(tcp_sock* tp, uint32_t prior_delivered, uint32_t flag) {
   const uint32_t delivered = tp->delivered - prior_delivered;
   count(tp, Mib::TcpExtTCPDelivered, delivered);
+  if (flag & FLAG_ECE) count(tp, Mib::TcpExtTCPDeliveredCE, delivered);
   return delivered;
 }
 
