@@ -93,6 +93,7 @@ class Runner {
   std::optional<Schedule> previous_{};  // of the event before
   bool previous_inbound_ = false;
   std::optional<Pending> pending_{};
+  int64_t last_call_us_ = -1;
   std::vector<std::shared_ptr<ScriptedCall>> lent_;  // calls whose buffers the target still reads
   CodeVariables variables_{};
   std::optional<Recorder> recorder_{};

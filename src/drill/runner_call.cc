@@ -54,6 +54,9 @@ bool Runner::do_call(const SyscallEvent& call) {
                             target_.epoch_ns()};
   auto scripted = make_call(call, descriptors_, context);
   if (!scripted) return fail(scripted.error());
+  // Two calls are never made at one instant: what the first one sent is under way by the second.
+  if (target_.virtual_time() && target_.now_us() == last_call_us_) target_.run_until(last_call_us_ + 1);
+  last_call_us_ = target_.now_us();
   before_call(call);
   ScriptedCall* made = scripted->get();
   if (recorder_) record_event(text_without_time(*event_));
