@@ -93,7 +93,7 @@ class Runner {
   std::optional<Schedule> previous_{};  // of the event before
   bool previous_inbound_ = false;
   std::optional<Pending> pending_{};
-  int64_t last_call_us_ = -1;
+  int64_t last_send_us_ = -1;                        // when the last call that sends was made
   std::vector<std::shared_ptr<ScriptedCall>> lent_;  // calls whose buffers the target still reads
   CodeVariables variables_{};
   std::optional<Recorder> recorder_{};
