@@ -1,37 +1,41 @@
-// The index of this room: who does what, in the order a segment meets it. Names are Linux's.
+// The index of this room: who does what, in the order a segment meets it. Names are Linux's. docs/tcp.md says more.
 //
-//   up    tcp_ipv4.cc       tcp_v4_rcv: header, checksum, which socket          tcp_hashtables.cc
-//         tcp_minisocks.cc  half-open connections; tcp_timewait.cc: TIME_WAIT   tcp_md5.cc: signatures
-//         tcp_input.cc      tcp_rcv_established: fast path, slow path           tcp_validate.cc: is the segment
-//         acceptable tcp_state.cc      tcp_rcv_state_process: all other states             tcp_synsent.cc: connecting
-//         tcp_ack.cc        what an ACK acknowledges                            tcp_sack.cc: what SACK says
-//         tcp_clean_rtx.cc  what it takes off the retransmit queue              tcp_rtt.cc: RTT and RTO
-//         tcp_recovery.cc   Open, Disorder, CWR, Recovery, Loss                 tcp_prr.cc: the window meanwhile
-//         tcp_rack.cc       what is lost, by time                               tcp_reno_sack.cc: without SACK
-//         tcp_undo.cc       a reduction that proved needless                    tcp_frto.cc: a spurious time-out
-//         tcp_dsack.cc      duplicates reported                                 tcp_reordering.cc: its degree
-//         tcp_data_queue.cc bytes in order and out of order                     tcp_ofo.cc, tcp_sack_out.cc: SACK
-//         blocks to send tcp_rcvbuf.cc     the window offered                                  tcp_ack_out.cc: when to
-//         acknowledge
-//   down  tcp_send.cc       sendmsg: bytes into segments                        tcp_recv.cc: recvmsg
-//         tcp_output.cc     tcp_write_xmit: what may leave now                  tcp_transmit.cc: header, options, IP
-//         tcp_wmem.cc       the send buffer and what writers wait for           tcp_tso.cc: how much one packet takes
-//         tcp_mtu.cc tcp_mtu_probe.cc  from MTU to MSS, trying a larger one      tcp_tsq.cc: not too much in a qdisc
-//         tcp_zerocopy.cc   MSG_ZEROCOPY                                        tcp_timestamping.cc: SO_TIMESTAMPING
-//         tcp_retransmit.cc retransmission                                      tcp_fragment.cc: splitting segments
-//         tcp_connect.cc    SYN                                                 tcp_reset.cc: RST and ACK without a
-//         tcp_synack.cc     SYN-ACK                                             socket
-//         tcp_rtx_queue.cc  what was sent, in two orders                        tcp_sack_shift.cc: SACKed runs merged
-//   time  tcp_timer.cc      delayed ACK, keepalive                              tcp_rto.cc: retransmission time-out
-//         tcp_tlp.cc        tail loss probe                                     tcp_probe.cc: zero-window probes
-//   life  tcp.cc tcp_close.cc tcp_sockopt.cc tcp_info.cc
-//   begin tcp_listen.cc     SYNs for a listener, accept()                       syncookies.cc: without keeping state
-//         tcp_fastopen.cc   data in the SYN; tcp_fastopen_client.cc: ours       tcp_synrecv.cc: the last ACK
-//         tcp_metrics.cc    what destinations are like                          tcp_ports.cc: which port
-//         tcp_icmp.cc       errors on the way                                   tcp_mss.cc: segment sizes
-//   rate  tcp_cong.cc       congestion control's door; cong/: one file an algorithm behind tcp_cong.h
-//         tcp_cwnd.cc       who may grow the window                             tcp_rate.cc: how fast data arrives
-//         tcp_pacing.cc     at which rate data leaves                           tcp_ecn.cc: marks instead of losses
+//   up    tcp_ipv4.cc         which socket a segment is for        tcp_hashtables.cc      tables of sockets
+//         tcp_input.cc        established: fast path, slow path    tcp_validate.cc        is the segment acceptable
+//         tcp_state.cc        all other states                     tcp_ack.cc             what an ACK acknowledges
+//         tcp_clean_rtx.cc    what it takes off the queue          tcp_sack.cc            what SACK says
+//         tcp_sack_shift.cc   SACKed runs merged                   tcp_dsack.cc           duplicates reported
+//         tcp_reno_sack.cc    duplicate ACKs without SACK          tcp_data_queue.cc      bytes in order
+//         tcp_ofo.cc          bytes out of order                   tcp_rcvbuf.cc          the window offered
+//         tcp_ack_out.cc      when to acknowledge                  tcp_sack_out.cc        SACK blocks to send
+//         tcp_recv.cc         recvmsg
+//   down  tcp_send.cc         sendmsg: bytes into segments         tcp_wmem.cc            the send buffer
+//         tcp_output.cc       what may leave now                   tcp_tso.cc             how much one packet takes
+//         tcp_transmit.cc     header, options, to IP               tcp_fragment.cc        splitting segments
+//         tcp_mtu.cc          from MTU to MSS                      tcp_mtu_probe.cc       trying a larger one
+//         tcp_tsq.cc          not too much in a qdisc              tcp_pacing.cc          at which rate data leaves
+//         tcp_zerocopy.cc     MSG_ZEROCOPY                         tcp_timestamping.cc    SO_TIMESTAMPING
+//         tcp_retransmit.cc   retransmission                       tcp_rtx_queue.cc       what was sent, in two orders
+//         tcp_reset.cc        RST and ACK without a socket
+//   loss  tcp_recovery.cc     Open, Disorder, CWR, Recovery, Loss  tcp_prr.cc             the window meanwhile
+//         tcp_rack.cc         what is lost, by time                tcp_reordering.cc      how far segments overtake
+//         tcp_undo.cc         a reduction that was needless        tcp_frto.cc            a spurious time-out
+//   rate  tcp_cong.cc         congestion control's door            tcp_cong.h             what those in cong/ see
+//         tcp_cwnd.cc         who may grow the window              tcp_rate.cc            how fast data arrives
+//         tcp_rtt.cc          round trip and time-out              tcp_ecn.cc             marks instead of losses
+//   time  tcp_timer.cc        delayed ACK, keepalive               tcp_rto.cc             retransmission time-out
+//         tcp_tlp.cc          tail loss probe                      tcp_probe.cc           zero-window probes
+//   begin tcp_listen.cc       SYNs for a listener, accept()        tcp_minisocks.cc       half-open connections
+//         tcp_synack.cc       SYN-ACK                              tcp_synrecv.cc         its ACK
+//         tcp_connect.cc      SYN                                  tcp_synsent.cc         its answer
+//         tcp_syn_options.cc  what a SYN offers                    tcp_mss.cc             segment sizes
+//         syncookies.cc       without keeping state                tcp_md5.cc             signatures
+//         tcp_fastopen.cc     data in the SYN                      tcp_fastopen_client.cc in ours
+//         tcp_ports.cc        which port                           tcp_metrics.cc         what destinations are like
+//         tcp_icmp.cc         errors on the way
+//   end   tcp_close.cc        shutdown, close, abort               tcp_timewait.cc        TIME_WAIT, late FIN_WAIT2
+//   all   tcp.cc              the protocol's face to sockets       tcp_sockopt.cc         socket options
+//         tcp_info.cc         tcp_info                             tcp_sock.h             the layout of a connection
 #pragma once
 #include "tcp/tcp_rate.h"
 #include "tcp/tcp_sock.h"

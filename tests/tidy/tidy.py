@@ -6,6 +6,7 @@
 The laws stand at the top of this file, as tables. tidy_test.py proves that each check finds what it should.
 """
 import argparse
+import fnmatch
 import re
 import subprocess
 import sys
@@ -72,6 +73,13 @@ KEEPS = "// keeps"
 
 REASONS = "src/trace/drop_reasons.inc"
 COUNTERS = "src/trace/counters.inc"
+SYSCTLS = "src/net/sysctls.inc"
+
+# Texts whose names of files, sysctls, counters, tests and functions have to be the tree's.
+NAMING_DOCS = ["docs/ARCHITECTURE.md", "docs/drill.md", "docs/tcp.md"]
+DOC_ROOTS = "bench|docs|scripts|src|tests"
+# The index of a room: header whose opening comment names every file of its folder.
+INDEXES = {"src/tcp/": "src/tcp/tcp_internal.h"}
 
 # Reasons that no DROP(...) names, each with why that is right.
 REASONS_WITHOUT_PLACE = {
@@ -384,6 +392,77 @@ def run(*command):
         return -1, str(error)
 
 
+class Names:
+    """What a document may name."""
+
+    def __init__(self, tree):
+        self.paths = set(tree.files)
+        self.folders = {path[:i] for path in self.paths for i, c in enumerate(path) if c == "/"}
+        self.ends = {path[i + 1:] for path in self.paths for i, c in enumerate(path) if c == "/"} | self.paths
+        rows = [fields for _, fields in tree.rows(COUNTERS, "COUNTER")]
+        self.counters = {group + field for group, field, *_ in rows}
+        self.groups = "|".join(sorted({row[0] for row in rows}, key=len, reverse=True)) or "-"
+        self.sysctls = set(re.findall(r'^SYSCTL\w*\(\w+, "([\w.]+)"', tree.files.get(SYSCTLS, ""), re.MULTILINE))
+        self.tests, self.words = set(), set()
+        for path, text in tree.texts:
+            if path.endswith(".cc"):
+                self.tests.update(".".join(m) for m in re.findall(r"\bTEST(?:_[FP])?\(\s*(\w+),\s*(\w+)\s*\)", text))
+            if path.startswith("src/") and path.endswith((".cc", ".h", ".inc")):
+                self.words.update(re.findall(r"\w+", text))
+
+    def is_path(self, path):
+        if "*" in path:
+            return any(fnmatch.fnmatchcase(other, path) for other in self.ends)
+        return path.rstrip("/") in self.paths | self.folders
+
+    def complaint(self, name):
+        """What is wrong with a word in backticks; None if nothing is, or if it is no name."""
+        if re.match(rf"(?:{DOC_ROOTS})/|net\.", name):
+            return None  # looked at wherever it stands
+        if re.fullmatch(rf"(?:{self.groups})[A-Z]\w+", name):
+            return None if name in self.counters | self.words else f"{name} is no counter of {COUNTERS}"
+        if re.fullmatch(r"[\w*/-][\w.*/-]*\.(?:cc|h|inc|pkt|py|tsv)", name):
+            return None if name in self.ends or self.is_path(name) else f"no file of the tree is called {name}"
+        if re.fullmatch(r"[A-Z]\w+\.[A-Z]\w+", name):
+            return None if name in self.tests else f"there is no test {name}"
+        if re.fullmatch(r"\w+_\w+(?:\(\))?", name):
+            return None if name.removesuffix("()") in self.words | self.ends else f"{name} occurs nowhere in src/"
+        return None
+
+
+def check_doc_names(tree):
+    """What the documents name exists: a document that the tree has left behind is worse than none."""
+    names = Names(tree)
+    for doc in NAMING_DOCS:
+        text = tree.files.get(doc, "")
+        line_of = lambda match: text.count("\n", 0, match.start()) + 1
+        for match in re.finditer(rf"(?<![\w./-])(?:{DOC_ROOTS})/[\w.*/-]*[\w*/]", text):
+            if not names.is_path(match.group(0)):
+                yield doc, line_of(match), f"{match.group(0)} is not in the tree; correct the path"
+        for match in re.finditer(r"\bnet\.(?:ipv4|core)\.[\w.]*\w", text):
+            if match.group(0) not in names.sysctls:
+                yield doc, line_of(match), f"{match.group(0)} is no sysctl of {SYSCTLS}; correct the name"
+        for match in re.finditer(r"`([^`\n]+)`", text):
+            if wrong := names.complaint(match.group(1)):
+                yield doc, line_of(match), f"{wrong}; correct the name"
+
+
+def check_indexes(tree):
+    """The opening comment of an index names every file beside it."""
+    for folder, index in INDEXES.items():
+        if index not in tree.files:
+            continue
+        head = re.match(r"(?://[^\n]*\n)*", tree.files[index]).group(0)
+        named = set(re.findall(r"\b\w+\.(?:cc|h)\b", head))
+        here = {source.path[len(folder):] for source in tree.sources
+                if source.path.startswith(folder) and "/" not in source.path[len(folder):] and not source.is_test}
+        for name in sorted(here):
+            if name.endswith(".cc") and name not in named:
+                yield index, 1, f"{name} is missing in the index; add what it does in a few words"
+        for name in sorted(named - here):
+            yield index, 1, f"the index names {name}, which is not beside it; correct the name or take it out"
+
+
 CHECKS = {
     "includes": check_includes,
     "function-length": check_function_length,
@@ -392,6 +471,8 @@ CHECKS = {
     "reasons": check_reasons,
     "counters": check_counters,
     "text": check_text,
+    "doc-names": check_doc_names,
+    "indexes": check_indexes,
     "silent-return": check_silent_returns,
     "subcommands": check_subcommands,
 }

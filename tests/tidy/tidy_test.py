@@ -162,6 +162,45 @@ class Text(unittest.TestCase):
             self.assertEqual(found("text", {"docs/a.md": f"\n{text}\n"}), [], text)
 
 
+class DocNames(unittest.TestCase):
+    TREE = {tidy.COUNTERS: "COUNTER(Tcp, OutRsts)\nCOUNTER(TcpExt, TCPLossProbes)\n",
+            tidy.SYSCTLS: 'SYSCTL(tcp_sack, "net.ipv4.tcp_sack", 1)\nSYSCTL3(tcp_rmem, "net.ipv4.tcp_rmem", 1, 2, 3)\n',
+            "src/tcp/tcp_tlp.cc": "void tcp_send_loss_probe(tcp_sock* tp) {\n}\n",
+            "src/tcp/cong/cubic_test.cc": "TEST(CubicTest, LossLeavesSevenTenths) {\n}\n",
+            "tests/drops/drops_test.cc": "TEST_F(DropsTest, BadTcpChecksum) {\n}\n",
+            "tests/drill/recovery-prr.pkt": "", "tests/recorded/receive/paws/001-a.pkt": ""}
+
+    def check(self, text):
+        return found("doc-names", {**self.TREE, "docs/tcp.md": f"# TCP\n{text}\n"})
+
+    def test_what_exists_may_be_named(self):
+        for text in ["`src/tcp/tcp_tlp.cc`", "src/tcp/, src/tcp.", "`tcp_tlp.cc`", "`cong/cubic_test.cc`", "tests/recorded/receive/paws",
+                     "`tests/recorded/receive/paws/*`", "`recovery-*.pkt`", "`recovery-prr.pkt`", "net.ipv4.tcp_rmem.",
+                     "`net.ipv4.tcp_sack`", "`TcpExtTCPLossProbes`, `TcpOutRsts`", "`CubicTest.LossLeavesSevenTenths`",
+                     "`DropsTest.BadTcpChecksum`", "`tcp_send_loss_probe()`", "`tcp_sack`", "`any words at all`", "`tcp_sack=0`"]:
+            self.assertEqual(self.check(text), [], text)
+
+    def test_wrong_names_are_found(self):
+        for text in ["`src/tcp/tcp_tail.cc`", "src/udp/", "`tcp_tail.cc`", "tests/recorded/receive/pows", "`src/ip/*`", "`frto-*.pkt`",
+                     "`recovery-prr2.pkt`", "net.ipv4.tcp_sacks", "`net.ipv4.tcp_rmem.low`", "`TcpExtTCPLossProbe`", "`TcpOutRst`",
+                     "`CubicTest.LossLeavesHalf`", "`tcp_send_probe()`", "`tcp_sacks`"]:
+            self.assertEqual(self.check(text), ["docs/tcp.md:2"], text)
+
+    def test_other_documents_are_left_alone(self):
+        self.assertEqual(found("doc-names", {**self.TREE, "README.md": "`src/tcp/NAME.cc`"}), [])
+
+
+class Indexes(unittest.TestCase):
+    def check(self, comment):
+        return found("indexes", {"src/tcp/tcp_internal.h": comment + "#pragma once\n// tcp_b.cc\n", "src/tcp/cong/bbr.cc": "",
+                                 **{f"src/tcp/{name}": "" for name in ("tcp_a.cc", "tcp_a.h", "tcp_a_test.cc")}})
+
+    def test_every_file_is_named_and_every_name_is_a_file(self):
+        self.assertEqual(self.check("// Index.\n//   tcp_a.cc   what it does; tcp_a.h\n"), [])
+        self.assertEqual(self.check("// Index.\n"), ["src/tcp/tcp_internal.h:1"])
+        self.assertEqual(self.check("// tcp_a.cc tcp_c.cc\n"), ["src/tcp/tcp_internal.h:1"])
+
+
 class SilentReturn(unittest.TestCase):
     def check(self, body, head="void ip_rcv(net& n, Skb skb)", room="ip"):
         return found("silent-return", {f"src/{room}/x.cc": f"{head} {{\n{body}\n}}\n"})
