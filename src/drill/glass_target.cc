@@ -49,8 +49,11 @@ class GlassTarget final : public Target, TraceSink {
 
   void inject(std::span<const uint8_t> packet) override {
     drop_ = {};
+    own_drop_ = false;
     watched_ = device_.inject(packet);
+    watching_ = true;
     settle();
+    watching_ = false;
     if (call_ && calls_.ready()) attempt();
   }
   std::optional<OutboundPacket> next_packet() override {
@@ -93,10 +96,14 @@ class GlassTarget final : public Target, TraceSink {
   std::optional<Finished> finished_;
   uint32_t watched_ = 0;  // the packet injected last
   std::optional<DropReport> drop_;
+  bool watching_ = false, own_drop_ = false;  // it is being dealt with; drop_ is about itself
 };
 
+// A packet may be accepted and end others that were queued: that is its verdict then.
 void GlassTarget::on_drop(const TraceEvent& e, const uint8_t*, size_t) {
-  if (e.skb == watched_ && !drop_) drop_ = {std::string(glass::name(e.place->reason)), e.place->function};
+  if (!watching_ || own_drop_ || (drop_ && e.skb != watched_)) return;
+  own_drop_ = e.skb == watched_;
+  drop_ = {std::string(glass::name(e.place->reason)), e.place->function};
 }
 
 // Runs what is due at this instant.

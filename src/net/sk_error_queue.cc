@@ -145,6 +145,15 @@ void sock_zerocopy_complete(sock* sk, uint32_t lo, uint32_t calls) {
 
 namespace {
 
+// One flag says whether any stamp of what comes in is wanted.
+void update_rcvtstamp(sock* sk) {
+  const sock_ext& x = *sk->sk_ext;
+  if (x.rcvtstamp || (x.sk_tsflags & SOF_TIMESTAMPING_RX_SOFTWARE))
+    sk->sk_flags |= SOCK_RCVTSTAMP;
+  else
+    sk->sk_flags &= static_cast<uint8_t>(~SOCK_RCVTSTAMP);
+}
+
 Result<bool> set_timestamping(sock* sk, int value) {
   const auto flags = static_cast<uint32_t>(value);
   if (flags & ~kTsMask) return Err(EINVAL);
@@ -154,10 +163,13 @@ Result<bool> set_timestamping(sock* sk, int value) {
   if ((flags & SOF_TIMESTAMPING_OPT_ID) && !(x.sk_tsflags & SOF_TIMESTAMPING_OPT_ID) && sk->skc_protocol != IPPROTO_TCP)
     x.sk_tskey = 0;
   x.sk_tsflags = flags;
-  if (flags & SOF_TIMESTAMPING_RX_SOFTWARE)
-    sk->sk_flags |= SOCK_RCVTSTAMP;
-  else
-    sk->sk_flags &= static_cast<uint8_t>(~SOCK_RCVTSTAMP);
+  update_rcvtstamp(sk);
+  return true;
+}
+
+Result<bool> set_timestamp(sock* sk, int value, bool nanoseconds) {
+  sock_ext_of(sk).rcvtstamp = value ? (nanoseconds ? 2 : 1) : 0;
+  update_rcvtstamp(sk);
   return true;
 }
 
@@ -172,9 +184,22 @@ Result<bool> set_zerocopy(sock* sk, int value) {
 
 }  // namespace
 
+void sock_recv_timestamp(const sock* sk, MsgRecv& msg, Instant tstamp) {
+  const sock_ext& x = *sk->sk_ext;
+  const int64_t ns = tstamp.time_since_epoch().count();
+  if (x.rcvtstamp == 2)
+    put_cmsg_value(msg, SOL_SOCKET, SO_TIMESTAMPNS, timespec{ns / 1'000'000'000, ns % 1'000'000'000});
+  else if (x.rcvtstamp == 1)
+    put_cmsg_value(msg, SOL_SOCKET, SO_TIMESTAMP, timeval{ns / 1'000'000'000, ns % 1'000'000'000 / 1000});
+  constexpr uint32_t kWanted = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
+  if ((x.sk_tsflags & kWanted) == kWanted) put_scm_timestamping(msg, tstamp);
+}
+
 Result<bool> sock_ext_setsockopt(sock* sk, int name, int value) {
   switch (name) {
     case SO_TIMESTAMPING: return set_timestamping(sk, value);
+    case SO_TIMESTAMP: return set_timestamp(sk, value, false);
+    case SO_TIMESTAMPNS: return set_timestamp(sk, value, true);
     case SO_ZEROCOPY: return set_zerocopy(sk, value);
     case SO_PRIORITY: sock_ext_of(sk).sk_priority = static_cast<uint32_t>(value); return true;
     case SO_MARK: sock_ext_of(sk).sk_mark = static_cast<uint32_t>(value); return true;
@@ -186,6 +211,8 @@ std::optional<int> sock_ext_getsockopt(const sock* sk, int name) {
   const sock_ext* x = sk->sk_ext.get();
   switch (name) {
     case SO_TIMESTAMPING: return x ? static_cast<int>(x->sk_tsflags) : 0;
+    case SO_TIMESTAMP: return x && x->rcvtstamp == 1;
+    case SO_TIMESTAMPNS: return x && x->rcvtstamp == 2;
     case SO_ZEROCOPY: return sock_flag(sk, SOCK_ZEROCOPY);
     case SO_PRIORITY: return x ? static_cast<int>(x->sk_priority) : 0;
     case SO_MARK: return x ? static_cast<int>(x->sk_mark) : 0;

@@ -23,7 +23,8 @@ struct sock_ext {
   uint32_t sk_tskey = 0;    // what OPT_ID counts from
   uint32_t sk_zckey = 0;    // number of the next MSG_ZEROCOPY call
   uint32_t sk_priority = 0, sk_mark = 0;
-  bool recverr = false;  // IP_RECVERR
+  uint8_t rcvtstamp = 0;  // SO_TIMESTAMP 1, SO_TIMESTAMPNS 2
+  bool recverr = false;   // IP_RECVERR
 };
 
 // In the cb of a packet on the error queue.
@@ -47,6 +48,8 @@ Result<size_t> sock_recv_errqueue(sock*, MsgRecv&);
 void __skb_tstamp_tx(const sk_buff&, sock*, uint32_t key, uint32_t kind);
 // SO_TIMESTAMPING's software stamp for a message.
 void put_scm_timestamping(MsgRecv&, Instant);
+// When what was read had come, as SO_TIMESTAMP, SO_TIMESTAMPNS and SO_TIMESTAMPING ask for it (SOCK_RCVTSTAMP).
+void sock_recv_timestamp(const sock*, MsgRecv&, Instant);
 
 // The calls of MSG_ZEROCOPY from `lo` on are done with the caller's memory; they were copied.
 void sock_zerocopy_complete(sock*, uint32_t lo, uint32_t calls);

@@ -80,6 +80,22 @@ int sock_error(sock* sk) {
   return error;
 }
 
+size_t msg_put(MsgRecv& msg, size_t done, std::span<const uint8_t> bytes) {
+  size_t copied = 0;
+  for (const auto& piece : msg.msg_iov) {
+    if (done >= piece.size()) {
+      done -= piece.size();
+      continue;
+    }
+    const size_t take = std::min(bytes.size() - copied, piece.size() - done);
+    std::copy_n(bytes.data() + copied, take, piece.data() + done);
+    copied += take;
+    done = 0;
+    if (copied == bytes.size()) break;
+  }
+  return copied;
+}
+
 size_t skb_copy_datagram_iter(const sk_buff& skb, uint32_t offset, size_t n, MsgRecv& msg, size_t done) {
   PROBE(*skb.trace);
   size_t copied = 0;

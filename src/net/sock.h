@@ -55,6 +55,10 @@ struct MsgRecv {
   size_t size() const;
   std::span<uint8_t> msg_control{};  // room for cmsghdr records
   size_t msg_controllen = 0;         // out: bytes of it in use
+  // A call that blocks (msg_waits) and has not got what it asked for (MSG_WAITALL, SO_RCVLOWAT) returns EAGAIN and
+  // keeps in `copied` what it has read so far; with the same message it goes on when the socket is readable.
+  bool msg_waits = false;
+  size_t copied = 0;
 };
 // Appends a control message (struct cmsghdr and data). What does not fit is cut, and MSG_CTRUNC says so.
 void put_cmsg(MsgRecv&, int level, int type, std::span<const uint8_t> data);
@@ -111,12 +115,15 @@ struct sock : sock_common {
   int32_t sk_wmem_queued = 0;                         // bytes charged for data to send or unacknowledged
   int32_t sk_wmem_alloc = 0;                          // bytes of sent packets that lie in a qdisc
   int32_t sk_rcvbuf = 0, sk_sndbuf = 0;               // their limits
-  uint16_t sk_err = 0, sk_err_soft = 0;               // errno values: reported once / only if nothing better comes
-  uint8_t sk_shutdown = 0;                            // RCV_SHUTDOWN | SEND_SHUTDOWN
-  uint8_t sk_userlocks = 0;                           // SOCK_SNDBUF_LOCK ...: the application fixed it
-  uint8_t sk_flags = 0;                               // SOCK_DEAD ...
-  uint8_t sk_tos = 0, sk_ttl = 0;                     // 0: the default
-  uint8_t sk_min_ttl = 0;                             // IP_MINTTL
+  int32_t sk_forward_alloc = 0;          // bytes of the protocol's memory taken, not yet charged to packets
+  int32_t sk_rcvlowat = 1;               // SO_RCVLOWAT: bytes that make the socket readable
+  int32_t sk_peek_off = -1;              // SO_PEEK_OFF: where the next peek begins; < 0: at the front
+  uint16_t sk_err = 0, sk_err_soft = 0;  // errno values: reported once / only if nothing better comes
+  uint8_t sk_shutdown = 0;               // RCV_SHUTDOWN | SEND_SHUTDOWN
+  uint8_t sk_userlocks = 0;              // SOCK_SNDBUF_LOCK ...: the application fixed it
+  uint8_t sk_flags = 0;                  // SOCK_DEAD ...
+  uint8_t sk_tos = 0, sk_ttl = 0;        // 0: the default
+  uint8_t sk_min_ttl = 0;                // IP_MINTTL
   bool sk_linger = false, sk_nospace = false;
   bool sk_freebind = false;                             // IP_FREEBIND: any local address may be bound
   bool sk_filter_all = false;                           // a filter that refuses everything
@@ -171,6 +178,9 @@ inline void skb_orphan(const Skb& skb) {
 
 // Takes sk_err: reports it once.
 int sock_error(sock*);
+
+// Copies bytes into the message's pieces, from `done` bytes of the message on; returns how many fit.
+size_t msg_put(MsgRecv&, size_t done, std::span<const uint8_t>);
 
 // Copies from a packet into the message's pieces, continuing at `done` bytes of the message. Returns bytes copied.
 size_t skb_copy_datagram_iter(const sk_buff&, uint32_t offset, size_t n, MsgRecv&, size_t done);

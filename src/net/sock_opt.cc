@@ -45,7 +45,7 @@ size_t get_meminfo(const sock* sk, std::span<uint8_t> value) {
                               static_cast<uint32_t>(sk->sk_rcvbuf),
                               0,
                               static_cast<uint32_t>(sk->sk_sndbuf),
-                              0,
+                              static_cast<uint32_t>(sk->sk_forward_alloc),
                               static_cast<uint32_t>(sk->sk_wmem_queued)};
   const size_t n = std::min(value.size(), sizeof fields);
   std::memcpy(value.data(), fields, n);
@@ -110,6 +110,8 @@ Result<bool> sock_setsockopt(sock* sk, int name, std::span<const uint8_t> value)
     case SO_BROADCAST: set_flag(sk, SOCK_BROADCAST, *n); return true;
     case SO_KEEPALIVE: set_flag(sk, SOCK_KEEPOPEN, *n); return true;
     case SO_OOBINLINE: set_flag(sk, SOCK_URGINLINE, *n); return true;
+    case SO_RCVLOWAT: sk->sk_rcvlowat = *n < 0 ? INT32_MAX : std::max(*n, 1); return true;
+    case SO_PEEK_OFF: sk->sk_peek_off = *n; return true;
     case SO_ERROR:
     case SO_TYPE:
     case SO_PROTOCOL:
@@ -127,6 +129,8 @@ Result<size_t> sock_getsockopt(sock* sk, int name, std::span<uint8_t> value) {
     case SO_BROADCAST: return sockopt_put_int(value, sock_flag(sk, SOCK_BROADCAST));
     case SO_KEEPALIVE: return sockopt_put_int(value, sock_flag(sk, SOCK_KEEPOPEN));
     case SO_OOBINLINE: return sockopt_put_int(value, sock_flag(sk, SOCK_URGINLINE));
+    case SO_RCVLOWAT: return sockopt_put_int(value, sk->sk_rcvlowat);
+    case SO_PEEK_OFF: return sockopt_put_int(value, sk->sk_peek_off);
     case SO_LINGER: return get_linger(sk, value);
     case SO_MEMINFO: return get_meminfo(sk, value);
     case SO_ERROR: return sockopt_put_int(value, take_error(sk));

@@ -13,8 +13,8 @@ TEST(Sysctl, StartsWithLinuxsDefaults) {
   const Sysctl s;
   EXPECT_EQ(s.tcp_sack, 1);
   EXPECT_EQ(s.tcp_retries2, 15);
-  EXPECT_EQ(s.tcp_rmem, (std::array<int64_t, 3>{4096, 131072, 6291456}));
-  EXPECT_EQ(get_sysctl(s, "net.ipv4.tcp_rmem"), "4096\t131072\t6291456");
+  EXPECT_EQ(s.tcp_rmem, (std::array<int64_t, 3>{4096, 131072, 33554432}));
+  EXPECT_EQ(get_sysctl(s, "net.ipv4.tcp_rmem"), "4096\t131072\t33554432");
   EXPECT_EQ(get_sysctl(s, "net.ipv4.tcp_notsent_lowat"), "4294967295");
 }
 

@@ -1,6 +1,7 @@
 #include "skb/skb.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cstdio>
 #include <cstdlib>
@@ -372,6 +373,35 @@ bool skb_try_coalesce(const Skb& to, const Skb& from) {
     skb_add_frag(to, f.block, f.offset, f.size);
   }
   return true;
+}
+
+void skb_expand_tail(const Skb& s, uint32_t n) {
+  assert(!s->data_len);
+  if (skb_tailroom(*s) < n || linear_is_shared(*s)) reallocate_linear(s.get(), skb_headroom(*s), n);
+}
+
+namespace {
+constexpr uint32_t kSharedInfo = 320, kHeadObject = 256, kPage = 4096, kRxPad = 64;
+constexpr uint32_t kSmallHead = 576;  // a slab of its own for what a bare header needs
+
+constexpr uint32_t align(uint32_t n, uint32_t to) { return (n + to - 1) & ~(to - 1); }
+
+// Bytes of the buffer kmalloc gives for `size` bytes of data and the shared info behind them, without the latter.
+constexpr uint32_t head_size(uint32_t size) {
+  const uint32_t wanted = align(size, 64) + kSharedInfo;
+  return (wanted <= kSmallHead ? kSmallHead : std::bit_ceil(wanted)) - kSharedInfo;
+}
+}  // namespace
+
+uint32_t skb_alloc_charge(uint32_t size) { return head_size(size) + kHeadObject + kSharedInfo; }
+
+RxCharge skb_rx_charge(uint32_t len) {
+  if (kRxPad + len < kPage) {
+    const uint32_t head = head_size(kRxPad + len);
+    return {head + kHeadObject + kSharedInfo, head - kRxPad - len};
+  }
+  constexpr uint32_t kLinear = kPage - kSharedInfo - kRxPad;
+  return {kPage + kHeadObject + align(len - kLinear, kPage), 0};
 }
 
 sk_buff_head::~sk_buff_head() { purge(nullptr); }

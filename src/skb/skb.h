@@ -184,11 +184,23 @@ std::span<const uint8_t> skb_linear_packet(const sk_buff&);
 // Moves the bytes from `len` on into `rest` (an empty packet of the same pool), sharing blocks. rest's cb, truesize are
 // the caller's.
 void skb_split(const Skb& skb, const Skb& rest, uint32_t len);
+// At least n bytes fit behind the linear data afterwards; the packet has no fragments.
+void skb_expand_tail(const Skb&, uint32_t n);
 // Appends `from`'s data to `to` by moving its fragments; `from` is left to be freed by kfree_skb_partial(). False if it
 // does not fit.
 bool skb_try_coalesce(const Skb& to, const Skb& from);
 
 // Memory charge of a packet with `size` linear bytes, by Linux's SKB_TRUESIZE: what buffer limits are counted in.
 constexpr uint32_t SKB_TRUESIZE(uint32_t size) { return ((size + 63) & ~63u) + 320 + 256; }
+
+// What Linux charges for a received IP packet of `len` bytes whose driver copied it (TUN, and any driver below its
+// copybreak): the head comes from kmalloc's sizes, what is beyond one page from whole pages. `tailroom` is what such a
+// buffer leaves behind the data: a small segment that follows fits there and costs nothing more.
+struct RxCharge {
+  uint32_t truesize, tailroom;
+};
+RxCharge skb_rx_charge(uint32_t len);
+// The same for a buffer that is made to hold exactly `size` bytes.
+uint32_t skb_alloc_charge(uint32_t size);
 
 }  // namespace glass

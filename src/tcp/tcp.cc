@@ -46,6 +46,7 @@ Tcp::~Tcp() {
 
 Result<sock*> Tcp::create(uint8_t family) {
   auto* tp = new (sock_slab_.alloc()) tcp_sock(net_, *this);
+  ++sockets_allocated;
   tp->skc_family = family;
   tp->skc_protocol = IPPROTO_TCP;
   tp->skc_state = CLOSE;
@@ -58,6 +59,34 @@ Result<sock*> Tcp::create(uint8_t family) {
   tp->mdev_us = TCP_TIMEOUT_INIT_US;
   tcp_init_timers(tp);
   return tp;
+}
+
+// A connection that was given up leaves nothing to the next one on this socket but its options.
+void tcp_reset_connection_state(tcp_sock* tp) {
+  tp->srtt_us = tp->mdev_max_us = tp->rttvar_us = 0;
+  tp->mdev_us = tp->icsk_rto_us = TCP_TIMEOUT_INIT_US;
+  tp->icsk_backoff = tp->icsk_retransmits = tp->icsk_probes_out = 0;
+  tp->snd_ssthresh = TCP_INFINITE_SSTHRESH;
+  tp->snd_cwnd = TCP_INIT_CWND;
+  tp->snd_cwnd_cnt = 0;
+  tp->icsk_ca_state = CaState::Open;
+  tp->is_cwnd_limited = false;
+  tp->max_packets_out = tp->snd_cwnd_used = tp->delivered = 0;
+  tp->max_window = tp->snd_wnd = 0;
+  tp->pred_flags = 0;
+  tp->retrans_stamp = {};
+  tp->undo_marker = {};
+  tp->icsk_ack = {};
+  tp->rcv_rtt_est = {};
+  tp->rcv_rtt_last_tsecr = 0;
+  tp->last_oow_ack_time = {};
+  tp->compressed_ack = tp->dup_ack_counter = 0;
+  const uint16_t user_mss = tp->rx_opt.user_mss;
+  tp->rx_opt = {};
+  tp->rx_opt.user_mss = user_mss;
+  tp->total_retrans = tp->segs_in = tp->segs_out = tp->data_segs_in = tp->data_segs_out = 0;
+  tp->dsack_dups = tp->rcv_ooopack = 0;
+  tp->bytes_acked = tp->bytes_received = tp->bytes_sent = tp->bytes_retrans = 0;
 }
 
 Result<void> Tcp::bind(sock* sk, const SocketAddress& local) {
@@ -80,39 +109,5 @@ Result<void> Tcp::bind(sock* sk, const SocketAddress& local) {
 
 Result<size_t> Tcp::sendmsg(sock* sk, const MsgSend& msg) { return tcp_sendmsg(tcp_sk(sk), msg); }
 Result<size_t> Tcp::recvmsg(sock* sk, MsgRecv& msg) { return tcp_recvmsg(tcp_sk(sk), msg); }
-
-uint32_t Tcp::poll(const sock* sk) const {
-  const tcp_sock* tp = tcp_sk(sk);
-  if (tp->skc_state == LISTEN) return tp->icsk_accept_queue->rskq_accept_head ? POLLIN | POLLRDNORM : 0;
-  uint32_t mask = 0;
-  if (tp->sk_shutdown == SHUTDOWN_MASK || tp->skc_state == CLOSE) mask |= POLLHUP;
-  if (tp->sk_shutdown & RCV_SHUTDOWN) mask |= POLLIN | POLLRDNORM | POLLRDHUP;
-  if (!in_state(tp, bit(SYN_SENT) | bit(SYN_RECV)) || tcp_passive_fastopen(tp)) {
-    if (tp->rcv_nxt - tp->copied_seq > 0 && !tp->sk_receive_queue.empty()) mask |= POLLIN | POLLRDNORM;
-    if ((tp->sk_shutdown & SEND_SHUTDOWN) || sk_stream_is_writeable(tp))
-      mask |= POLLOUT | POLLWRNORM;
-    else
-      const_cast<tcp_sock*>(tp)->sk_nospace = true;
-  }
-  // connect() waits for the first write, which makes the SYN.
-  if (tp->skc_state == SYN_SENT && tp->defer_connect) mask |= POLLOUT | POLLWRNORM;
-  if (tp->sk_err || sk_has_errors(tp)) mask |= POLLERR;
-  return mask;
-}
-
-Result<int> Tcp::ioctl(sock* sk, int request) {
-  tcp_sock* tp = tcp_sk(sk);
-  const bool connecting = in_state(tp, bit(SYN_SENT) | bit(SYN_RECV));
-  if (tp->skc_state == LISTEN) return Err(EINVAL);
-  if (request == SIOCINQ) {
-    if (connecting) return 0;
-    uint32_t unread = tp->rcv_nxt - tp->copied_seq;
-    if (unread && sock_flag(tp, SOCK_DONE)) --unread;  // the FIN is no byte to read
-    return static_cast<int>(unread);
-  }
-  if (request == SIOCOUTQ) return connecting ? 0 : static_cast<int>(tp->write_seq - tp->snd_una);
-  if (request == SIOCOUTQNSD) return connecting ? 0 : static_cast<int>(tp->write_seq - tp->snd_nxt);
-  return Err(ENOTTY);
-}
 
 }  // namespace glass

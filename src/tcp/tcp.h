@@ -41,6 +41,7 @@ class Tcp final : public proto {
   Result<size_t> recvmsg(sock*, MsgRecv&) override;
   Result<void> shutdown(sock*, uint8_t how) override;
   void close(sock*) override;
+  void abort(sock*, int error);  // ends a connection from outside; the sock of an orphan is gone afterwards
   uint32_t poll(const sock*) const override;
   Result<void> setsockopt(sock*, int level, int name, std::span<const uint8_t>) override;
   Result<size_t> getsockopt(sock*, int level, int name, std::span<uint8_t>) override;
@@ -65,6 +66,12 @@ class Tcp final : public proto {
   TcpFastopenPause fastopen_pause;
   unsigned orphans = 0;  // connections the application has closed and the stack still finishes
   unsigned timewaits = 0;
+  int64_t memory_allocated = 0;  // pages, of all connections (net.ipv4.tcp_mem)
+  unsigned sockets_allocated = 0;
+  bool memory_pressure = false;
+  Instant memory_pressure_since{};
+  int64_t challenge_second = -1;  // RFC 5961 section 7: challenge ACKs left in this second
+  uint32_t challenge_count = 0;
 
  private:
   struct TsqTimer : timer_list {

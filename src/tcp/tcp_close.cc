@@ -1,4 +1,5 @@
 // The end of a connection (RFC 9293 section 3.10.4 and 3.6): shutdown, close, abort, and what becomes of the sock.
+#include "net/sock_opt.h"
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_hashtables.h"
 #include "tcp/tcp_internal.h"
@@ -71,6 +72,7 @@ void tcp_destroy(tcp_sock* tp) {
   tcp_dst_release(tp);
   tcp_cleanup_congestion_control(tp);
   if (sock_flag(tp, SOCK_DEAD)) --tcp.orphans;
+  --tcp.sockets_allocated;
   tcp.tsq_forget(tp);
   tp->sk_gone = true;
   if (!tp->sk_wmem_alloc) tcp_free(tp);  // else tcp_wfree() does it
@@ -120,7 +122,7 @@ void close_connection(tcp_sock* tp) {
   if (close_state(tp)) tcp_send_fin(tp);
 }
 
-// FIN_WAIT2 without anybody to read: it may not last for ever.
+// FIN_WAIT2 without anybody to read may not last for ever.
 void limit_fin_wait2(tcp_sock* tp) {
   if (tp->skc_state != FIN_WAIT2) return;
   if (tp->linger2 < 0) {
@@ -137,12 +139,20 @@ void limit_fin_wait2(tcp_sock* tp) {
 
 }  // namespace
 
+namespace {
+
+// RFC 9293 section 3.10.5: states in which an abort tells the peer.
+bool tcp_need_reset(const tcp_sock* tp) {
+  return in_state(tp, bit(ESTABLISHED) | bit(CLOSE_WAIT) | bit(FIN_WAIT1) | bit(FIN_WAIT2) | bit(SYN_RECV));
+}
+
+}  // namespace
+
 Result<void> tcp_disconnect(tcp_sock* tp) {
   const uint8_t old = tp->skc_state;
   if (old == LISTEN) {
     tcp_listen_stop(tp);
-  } else if (in_state(tp, bit(ESTABLISHED) | bit(CLOSE_WAIT) | bit(FIN_WAIT1) | bit(FIN_WAIT2) | bit(SYN_RECV)) ||
-             (tp->snd_nxt != tp->write_seq && in_state(tp, bit(CLOSING) | bit(LAST_ACK)))) {
+  } else if (tcp_need_reset(tp) || (tp->snd_nxt != tp->write_seq && in_state(tp, bit(CLOSING) | bit(LAST_ACK)))) {
     tcp_send_active_reset(tp);
     tp->sk_err = ECONNRESET;
   } else if (old == SYN_SENT) {
@@ -155,10 +165,14 @@ Result<void> tcp_disconnect(tcp_sock* tp) {
   tp->saved_syn.reset();
   tp->defer_connect = false;
   tp->fastopen_client_fail = TFO_STATUS_UNSPEC;
+  tp->copied_seq = tp->rcv_nxt;
+  tp->urg_data = 0;
+  tp->sk_peek_off = -1;
   tcp_done(tp);
   return {};
 }
 
+// What a later connect() must find as a fresh socket has it; options stay.
 Result<void> Tcp::disconnect(sock* sk) {
   tcp_sock* tp = tcp_sk(sk);
   (void)tcp_disconnect(tp);
@@ -167,31 +181,46 @@ Result<void> Tcp::disconnect(sock* sk) {
   tp->sk_shutdown = 0;
   tp->sk_err = 0;
   tp->sk_flags &= static_cast<uint8_t>(~SOCK_DONE);
+  if (!(tp->sk_userlocks & SOCK_BINDADDR_LOCK)) tp->skc_rcv_saddr = IpAddress::v4(0);
+  tcp_reset_connection_state(tp);
   return {};
+}
+
+// A socket's connection is ended from outside, as `ss -K` does: the peer gets a reset, the application `error`.
+void Tcp::abort(sock* sk, int error) {
+  PROBE(net_.trace);
+  tcp_sock* tp = tcp_sk(sk);
+  if (tp->skc_state == LISTEN) {
+    tcp_listen_stop(tp);
+    tcp_set_state(tp, CLOSE);
+  }
+  if (tcp_need_reset(tp)) tcp_send_active_reset(tp);
+  tcp_error(tp, error);
+  tcp_release_orphan(tp);
 }
 
 Result<void> Tcp::shutdown(sock* sk, uint8_t how) {
   PROBE(net_.trace);
   tcp_sock* tp = tcp_sk(sk);
-  if (tp->skc_state == CLOSE) return Err(ENOTCONN);
-  if (tp->skc_state == LISTEN) {
-    if (!(how & RCV_SHUTDOWN)) return {};
-    tcp_listen_stop(tp);
-    tcp_set_state(tp, CLOSE);
-    sock_def_wakeup(tp);
-    return {};
-  }
-  tp->sk_shutdown |= how;
-  if ((how & SEND_SHUTDOWN) && in_state(tp, bit(ESTABLISHED) | bit(SYN_SENT) | bit(CLOSE_WAIT) | bit(SYN_RECV))) {
-    if (tp->skc_state == SYN_SENT)
-      (void)tcp_disconnect(tp);
-    else if (tp->skc_state == SYN_RECV)
-      return {};  // the FIN follows when the handshake is done
-    else if (close_state(tp))
-      tcp_send_fin(tp);
+  Result<void> result{};
+  if (tp->skc_state == CLOSE) result = Err(ENOTCONN);
+  if (tp->skc_state == SYN_SENT || (tp->skc_state == LISTEN && (how & RCV_SHUTDOWN))) {
+    (void)disconnect(sk);
+  } else if (tp->skc_state != LISTEN) {
+    tp->sk_shutdown |= how;
+    // In SYN_RECV the FIN follows when the handshake is done.
+    if ((how & SEND_SHUTDOWN) && in_state(tp, bit(ESTABLISHED) | bit(CLOSE_WAIT)) && close_state(tp)) tcp_send_fin(tp);
   }
   sock_def_wakeup(tp);
-  return {};
+  return result;
+}
+
+// Orphans hold memory nobody asks for: beyond net.ipv4.tcp_max_orphans, or when TCP's memory runs out, they end. With
+// `shift` a connection counts for more (the longer it has not been answered).
+bool tcp_too_many_orphans(const tcp_sock* tp, unsigned shift) {
+  const Sysctl& s = net_of(tp).sysctl;
+  if (int64_t{tp->tcp().orphans} << shift > s.tcp_max_orphans) return true;
+  return tp->sk_wmem_queued > SOCK_MIN_SNDBUF && tp->tcp().memory_allocated > s.tcp_mem[2];
 }
 
 void Tcp::close(sock* sk) {
@@ -208,6 +237,12 @@ void Tcp::close(sock* sk) {
   tp->sk_flags |= SOCK_DEAD;
   ++orphans;
   limit_fin_wait2(tp);
+  if (tp->skc_state != CLOSE && tcp_too_many_orphans(tp, 0)) {
+    count(tp, Mib::TcpExtTCPAbortOnMemory);
+    tcp_send_active_reset(tp);
+    tcp_write_queue_purge(tp);
+    tcp_done(tp);
+  }
   tcp_release_orphan(tp);
 }
 

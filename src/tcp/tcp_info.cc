@@ -29,7 +29,7 @@ uint32_t ms_since(const tcp_sock* tp, Instant then) {
 // Linux reports socket memory in segments of the sender's and the receiver's view; rates are bytes per second.
 void fill_path(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_rto = tp->icsk_rto_us;
-  i.tcpi_ato = tp->icsk_ack.ato_us;
+  i.tcpi_ato = std::min(tp->icsk_ack.ato_us, tcp_delack_max_us(tp));
   i.tcpi_snd_mss = tp->mss_cache;
   i.tcpi_rcv_mss = tp->icsk_ack.rcv_mss;
   i.tcpi_pmtu = tp->icsk_pmtu;
@@ -45,6 +45,20 @@ void fill_path(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_reordering = tp->reordering;
   i.tcpi_snd_wnd = tp->snd_wnd;
   i.tcpi_rcv_wnd = tp->rcv_wnd;
+}
+
+void fill_options(const tcp_sock* tp, tcp_info& i) {
+  if (tp->rx_opt.tstamp_ok) i.tcpi_options |= kTcpiOptTimestamps;
+  if (tp->rx_opt.sack_ok) i.tcpi_options |= kTcpiOptSack;
+  if (tp->rx_opt.wscale_ok) {
+    i.tcpi_options |= kTcpiOptWscale;
+    i.tcpi_snd_wscale = tp->rx_opt.snd_wscale & 0xf;
+    i.tcpi_rcv_wscale = tp->rx_opt.rcv_wscale & 0xf;
+  }
+  if (tp->syn_data_acked) i.tcpi_options |= kTcpiOptSynData;
+  i.tcpi_fastopen_client_fail = tp->fastopen_client_fail;
+  if (tp->ecn_flags & TCP_ECN_OK) i.tcpi_options |= kTcpiOptEcn;
+  if (tp->ecn_flags & TCP_ECN_SEEN) i.tcpi_options |= kTcpiOptEcnSeen;
 }
 
 // Rates are in bytes a second.
@@ -68,6 +82,7 @@ void fill_totals(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_data_segs_in = tp->data_segs_in;
   i.tcpi_data_segs_out = tp->data_segs_out;
   i.tcpi_delivered = tp->delivered;
+  i.tcpi_delivered_ce = tp->delivered_ce;
   i.tcpi_dsack_dups = tp->dsack_dups;
   i.tcpi_reord_seen = tp->reord_seen;
   i.tcpi_total_rto = tp->total_rto;
@@ -121,17 +136,8 @@ void tcp_fill_info(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_retransmits = tp->icsk_retransmits;
   i.tcpi_probes = tp->icsk_probes_out;
   i.tcpi_backoff = tp->icsk_backoff;
-  if (tp->rx_opt.tstamp_ok) i.tcpi_options |= kTcpiOptTimestamps;
-  if (tp->rx_opt.sack_ok) i.tcpi_options |= kTcpiOptSack;
-  if (tp->syn_data_acked) i.tcpi_options |= kTcpiOptSynData;
-  i.tcpi_fastopen_client_fail = tp->fastopen_client_fail;
-  if (tp->ecn_flags & TCP_ECN_OK) i.tcpi_options |= kTcpiOptEcn;
-  if (tp->ecn_flags & TCP_ECN_SEEN) i.tcpi_options |= kTcpiOptEcnSeen;
-  if (tp->rx_opt.wscale_ok) {
-    i.tcpi_options |= kTcpiOptWscale;
-    i.tcpi_snd_wscale = tp->rx_opt.snd_wscale & 0xf;
-    i.tcpi_rcv_wscale = tp->rx_opt.rcv_wscale & 0xf;
-  }
+  fill_options(tp, i);
+  fill_rates(tp, i);
   fill_path(tp, i);
   if (tp->skc_state == LISTEN) {
     i.tcpi_unacked = tp->sk_ack_backlog;
@@ -145,8 +151,7 @@ void tcp_fill_info(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_last_data_sent = ms_since(tp, tp->lsndtime);
   i.tcpi_last_data_recv = ms_since(tp, tp->icsk_ack.lrcvtime);
   i.tcpi_last_ack_recv = ms_since(tp, tp->rcv_tstamp);
-  i.tcpi_notsent_bytes = tp->write_seq - tp->snd_nxt;
-  fill_rates(tp, i);
+  i.tcpi_notsent_bytes = after(tp->write_seq, tp->snd_nxt) ? tp->write_seq - tp->snd_nxt : 0;
   fill_totals(tp, i);
   fill_chrono(tp, i);
 }

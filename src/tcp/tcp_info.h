@@ -1,6 +1,7 @@
 // What a connection tells about itself: tcp_info (getsockopt TCP_INFO, field names and units of linux/tcp.h) and the
 // rows of `glass stat --sockets`.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -26,7 +27,13 @@ struct tcp_info {
   uint32_t tcpi_dsack_dups, tcpi_reord_seen, tcpi_rcv_ooopack, tcpi_snd_wnd, tcpi_rcv_wnd, tcpi_rehash;
   uint16_t tcpi_total_rto, tcpi_total_rto_recoveries;
   uint32_t tcpi_total_rto_time;
+  // Accurate ECN: always 0 so far.
+  uint32_t tcpi_received_ce, tcpi_delivered_e1_bytes, tcpi_delivered_e0_bytes, tcpi_delivered_ce_bytes;
+  uint32_t tcpi_received_e1_bytes, tcpi_received_e0_bytes, tcpi_received_ce_bytes;
+  uint16_t tcpi_accecn_fail_mode, tcpi_accecn_opt_seen;
 };
+static_assert(sizeof(tcp_info) == 280 && offsetof(tcp_info, tcpi_pacing_rate) == 104 &&
+              offsetof(tcp_info, tcpi_total_rto_time) == 244);
 
 inline constexpr uint8_t kTcpiOptTimestamps = 1, kTcpiOptSack = 2, kTcpiOptWscale = 4, kTcpiOptEcn = 8,
                          kTcpiOptEcnSeen = 16, kTcpiOptSynData = 32;

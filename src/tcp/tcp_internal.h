@@ -37,6 +37,8 @@
 //   all   tcp.cc              the protocol's face to sockets       tcp_sockopt.cc         socket options
 //         tcp_info.cc         tcp_info                             tcp_sock.h             the layout of a connection
 #pragma once
+#include <algorithm>
+
 #include "tcp/tcp_rate.h"
 #include "tcp/tcp_sock.h"
 #include "wire/tcp.h"
@@ -86,13 +88,14 @@ struct tcp_sacktag_state {
 // What window and ACK rules want to know of a segment with data; its packet may be part of another by then.
 struct EceUpdate;
 struct RcvSegment {
-  uint32_t len, truesize, gso_size;
+  uint32_t len, truesize, gso_size, header;  // header: bytes of TCP's, options with it
   uint16_t tcp_flags;
   uint8_t ip_dsfield;
   explicit RcvSegment(const sk_buff& s)
       : len(s.len),
         truesize(s.truesize),
         gso_size(s.gso_size),
+        header(static_cast<uint32_t>(s.data - s.transport())),
         tcp_flags(TCP_SKB_CB(&s).tcp_flags),
         ip_dsfield(TCP_SKB_CB(&s).ip_dsfield) {}
 };
@@ -103,6 +106,8 @@ inline void count(const tcp_sock* tp, Mib m, uint64_t n = 1) { tp->skc_net->trac
 inline bool in_state(const sock_common* sk, uint32_t bits) { return tcp_state::bit(sk->skc_state) & bits; }
 inline tcphdr& tcp_hdr(const sk_buff& s) { return *reinterpret_cast<tcphdr*>(s.transport()); }
 
+inline constexpr Duration kTick =
+    4ms;  // of Linux's clock at HZ=250: a timer fires with the first tick that is not early
 inline constexpr uint32_t TCP_ATO_MIN_US = 40'000, TCP_DELACK_MAX_US = 200'000, TCP_TIMEOUT_INIT_US = 1'000'000,
                           TCP_TIMEOUT_FALLBACK_US = 3'000'000;
 inline constexpr Duration TCP_TIMEWAIT_LEN = 60s, TCP_PAWS_MSL = 60s;
@@ -140,9 +145,11 @@ void tcp_time_wait(tcp_sock*, uint8_t substate,
                    Duration);  // the connection becomes a TIME_WAIT entry; the sock is done
 void tcp_timewait_process(Tcp&, tcp_timewait_sock*, Skb);
 void tcp_timewait_kill(Tcp&, tcp_timewait_sock*);
+bool tcp_twsk_unique(tcp_sock*, tcp_timewait_sock*);  // true: its ports may be taken over
 
 // tcp_input.cc, tcp_validate.cc, tcp_state.cc, tcp_synsent.cc
 void tcp_rcv_established(tcp_sock*, Skb);
+void tcp_segs_in(tcp_sock*, const sk_buff&);
 bool tcp_validate_incoming(tcp_sock*, Skb&, bool syn_inerr);  // false: the packet has ended
 void tcp_rcv_state_process(tcp_sock*, Skb);
 void tcp_rcv_synsent_state_process(tcp_sock*, Skb);
@@ -305,7 +312,11 @@ int64_t tcp_rtt_tsopt_us(const tcp_sock*);  // from the echoed timestamp; -1: no
 
 // tcp_data_queue.cc, tcp_ofo.cc, tcp_sack_out.cc
 void tcp_data_queue(tcp_sock*, Skb);
-void tcp_queue_rcv(tcp_sock*, Skb);  // in order: to the receive queue
+// In order: to the receive queue. True: its data joined the last packet there, and the caller frees what is left of it
+// with kfree_skb_partial(); false: it is queued, and stays where it is.
+bool tcp_queue_rcv(tcp_sock*, Skb&);
+// What follows directly on `to` joins it: fewer packets to keep. True: `from` is empty.
+bool tcp_try_coalesce(tcp_sock*, const Skb& to, const Skb& from);
 void tcp_data_queue_ofo(tcp_sock*, Skb);
 void tcp_ofo_queue(tcp_sock*);  // what has become in order moves to the receive queue
 void tcp_ofo_purge(tcp_sock*, Verdict why);
@@ -320,12 +331,10 @@ uint32_t tcp_receive_window(const tcp_sock*);
 uint32_t __tcp_select_window(tcp_sock*);
 uint16_t tcp_select_window(tcp_sock*);
 void tcp_grow_window(tcp_sock*, const RcvSegment&);
-void tcp_rcv_space_adjust(tcp_sock*);
-void tcp_rcv_rtt_measure(tcp_sock*);
-void tcp_rcv_rtt_measure_ts(tcp_sock*, const sk_buff&);
 void tcp_init_buffer_space(tcp_sock*);
 void tcp_measure_rcv_mss(tcp_sock*, const RcvSegment&);
-bool tcp_try_rmem_schedule(tcp_sock*, const sk_buff&);  // room in the receive buffer, pruning if need be
+void tcp_set_window_clamp(tcp_sock*, uint32_t);
+void tcp_adjust_rcv_ssthresh(tcp_sock*);  // under memory pressure: four segments
 void tcp_select_initial_window(const net&, int space, uint32_t mss, uint32_t& rcv_wnd, uint32_t& window_clamp,
                                bool wscale_ok, uint8_t& rcv_wscale);
 inline int tcp_win_from_space(const tcp_sock* tp, int space) {
@@ -333,6 +342,47 @@ inline int tcp_win_from_space(const tcp_sock* tp, int space) {
 }
 inline int tcp_space(const tcp_sock* tp) { return tcp_win_from_space(tp, tp->sk_rcvbuf - tp->sk_rmem_alloc); }
 inline int tcp_full_space(const tcp_sock* tp) { return tcp_win_from_space(tp, tp->sk_rcvbuf); }
+
+// A buffer the user has fixed limits the window from the first segment on, and with it the scale.
+inline uint32_t tcp_initial_window_clamp(const tcp_sock* tp) {
+  const auto full = static_cast<uint32_t>(tcp_full_space(tp));
+  const bool fixed = tp->sk_userlocks & SOCK_RCVBUF_LOCK;
+  return fixed && (!tp->window_clamp || tp->window_clamp > full) ? full : tp->window_clamp;
+}
+inline int64_t tcp_space_from_win(const tcp_sock* tp, int64_t window) {
+  return (window << 8) / std::max<int>(tp->scaling_ratio, 1);
+}
+
+// tcp_drs.cc
+void tcp_rcv_space_adjust(tcp_sock*);
+void tcp_rcvbuf_grow(tcp_sock*, uint32_t newval);
+void tcp_rcv_rtt_measure(tcp_sock*);
+void tcp_rcv_rtt_measure_ts(tcp_sock*, const sk_buff&);
+
+// tcp_collapse.cc, tcp_mem.cc
+bool tcp_try_rmem_schedule(tcp_sock*, const sk_buff&);  // room in the receive buffer, pruning if need be
+bool sk_rmem_schedule(tcp_sock*, uint32_t size);        // takes memory for `size` bytes from the stack's
+void sk_forced_mem_schedule(tcp_sock*, uint32_t size);  // the same, whatever the limits say
+void sk_mem_charge(tcp_sock*, uint32_t size);
+void sk_mem_uncharge(tcp_sock*, uint32_t size);
+void tcp_set_owner_r(const Skb&, tcp_sock*);  // charges a received packet until it ends
+inline bool tcp_under_memory_pressure(const tcp_sock* tp) { return tp->tcp().memory_pressure; }
+
+// tcp_urg.cc
+void tcp_urg(tcp_sock*, const Skb&);
+Result<size_t> tcp_recv_urg(tcp_sock*, MsgRecv&);
+
+// tcp_poll.cc
+bool tcp_epollin_ready(const tcp_sock*, int64_t target);
+int tcp_inq(const tcp_sock*);
+int tcp_inq_hint(const tcp_sock*);
+int tcp_set_rcvlowat(tcp_sock*, int);
+
+// tcp_ack_compress.cc
+bool tcp_compress_ack(tcp_sock*);  // a duplicate ACK may wait; false: send it now
+void tcp_sack_compress_send_ack(tcp_sock*);
+void tcp_compressed_ack_kick(tcp_sock*);
+void tcp_compressed_acks_sent(tcp_sock*);
 
 // tcp_ack_out.cc
 void tcp_event_data_recv(tcp_sock*, const RcvSegment&);
@@ -348,6 +398,18 @@ void tcp_cleanup_rbuf(tcp_sock*, size_t copied);
 inline bool inet_csk_ack_scheduled(const tcp_sock* tp) { return tp->icsk_ack.pending & ICSK_ACK_SCHED; }
 inline void inet_csk_schedule_ack(tcp_sock* tp) { tp->icsk_ack.pending |= ICSK_ACK_SCHED; }
 void tcp_event_ack_sent(tcp_sock*);
+void tcp_delack_timer_handler(tcp_sock*);
+uint32_t tcp_delack_max_us(const tcp_sock*);
+inline bool inet_csk_in_pingpong_mode(const tcp_sock* tp) {
+  return tp->icsk_ack.pingpong >= tp->skc_net->sysctl.tcp_pingpong_thresh;
+}
+inline void inet_csk_enter_pingpong_mode(tcp_sock* tp) {
+  tp->icsk_ack.pingpong = static_cast<uint8_t>(tp->skc_net->sysctl.tcp_pingpong_thresh);
+}
+inline void inet_csk_exit_pingpong_mode(tcp_sock* tp) { tp->icsk_ack.pingpong = 0; }
+inline void inet_csk_inc_pingpong_cnt(tcp_sock* tp) {
+  if (tp->icsk_ack.pingpong < 255) ++tp->icsk_ack.pingpong;
+}
 
 // tcp_send.cc, tcp_recv.cc
 Result<size_t> tcp_sendmsg(tcp_sock*, const MsgSend&);
@@ -522,5 +584,7 @@ void tcp_release_orphan(tcp_sock*);  // destroys a closed orphan after its last 
 void tcp_write_queue_purge(tcp_sock*);
 void tcp_error(tcp_sock*, int error);  // sk_err, and the connection is over
 Result<void> tcp_disconnect(tcp_sock*);
+bool tcp_too_many_orphans(const tcp_sock*, unsigned shift);
+void tcp_reset_connection_state(tcp_sock*);
 
 }  // namespace glass

@@ -42,7 +42,7 @@ bool tcp_checksum_ok(Tcp& tcp, Skb& skb) {
   return false;
 }
 
-void tcp_v4_fill_cb(const Skb& skb) {
+void tcp_v4_fill_cb(const Skb& skb, Instant now) {
   const tcphdr& th = tcp_hdr(*skb);
   TcpCb cb{};
   cb.seq = th.seq_nr();
@@ -50,8 +50,11 @@ void tcp_v4_fill_cb(const Skb& skb) {
   cb.ack_seq = th.ack_nr();
   cb.tcp_flags = th.all_flags();
   cb.ip_dsfield = ip_dsfield(*skb);
+  const RxCharge charge = skb_rx_charge(static_cast<uint32_t>(skb->tail() - skb->network()) + skb->data_len);
+  skb->truesize = charge.truesize;
+  skb->tstamp = now;
+  cb.tailroom = static_cast<uint16_t>(charge.tailroom);
   TCP_SKB_CB(skb) = cb;
-  skb->truesize = SKB_TRUESIZE(skb->len);
 }
 
 void no_tcp_socket(Tcp& tcp, Skb skb) {
@@ -114,7 +117,7 @@ void tcp_v4_rcv(void* ctx, Skb skb) {
   Tcp& tcp = *static_cast<Tcp*>(ctx);
   PROBE(tcp.ns().trace, skb);
   if (!tcp_header_ok(tcp, skb) || !tcp_checksum_ok(tcp, skb)) return;  // keeps nothing: it ended there
-  tcp_v4_fill_cb(skb);
+  tcp_v4_fill_cb(skb, tcp.ns().now);
 
   const tcphdr& th = tcp_hdr(*skb);
   const IpAddress local = ip_daddr(*skb), remote = ip_saddr(*skb);

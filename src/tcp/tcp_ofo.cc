@@ -1,63 +1,16 @@
-// The out-of-order queue: segments that wait for a hole to be filled, in a tree by sequence number.
-#include "skb/rbtree.h"
-#include "tcp/tcp_internal.h"
+// The out-of-order queue: segments that wait for a hole to be filled (RFC 9293 section 3.10.7.4, RFC 2018, RFC 2883).
+#include "tcp/tcp_ofo.h"
 
 namespace glass {
 
 namespace {
 
-using Tree = boost::intrusive::rbtree_algorithms<SkbTreeTraits>;
-
-// The tree's header node: a packet buffer of its own would be waste, so it is the root's parent kept in a slab object.
-// The connection owns it from the first out-of-order segment to the last.
-sk_buff* header_of(tcp_sock* tp) {
-  if (!tp->out_of_order_root) {
-    sk_buff* header = net_of(tp).pool.alloc_head();
-    Tree::init_header(header);
-    tp->out_of_order_root = header;
-  }
-  return tp->out_of_order_root;
-}
-
-void drop_header_if_empty(tcp_sock* tp) {
-  if (!tp->out_of_order_root || tp->ooo_count) return;
-  net_of(tp).pool.free_head(tp->out_of_order_root);
-  tp->out_of_order_root = nullptr;
-  tp->ooo_last_skb = nullptr;
-}
-
-Skb take(tcp_sock* tp, sk_buff* s) {
-  sk_buff* header = tp->out_of_order_root;
-  if (tp->ooo_last_skb == s) tp->ooo_last_skb = tp->ooo_count > 1 ? Tree::prev_node(s) : nullptr;
-  Tree::erase(header, s);
-  --tp->ooo_count;
-  s->next = s->prev = nullptr;
-  return Skb(s);
-}
-
-void insert(tcp_sock* tp, Skb skb) {
-  skb_set_owner_r(skb, tp);
-  net_of(tp).trace.queued(skb->id, skb->len);
-  sk_buff* s = skb.release();
-  sk_buff* header = header_of(tp);
-  Tree::insert_equal_upper_bound(
-      header, s, [](const sk_buff* a, const sk_buff* b) { return before(TCP_SKB_CB(a).seq, TCP_SKB_CB(b).seq); });
-  if (!tp->ooo_last_skb || !before(TCP_SKB_CB(s).seq, TCP_SKB_CB(tp->ooo_last_skb).seq)) tp->ooo_last_skb = s;
-  ++tp->ooo_count;
-}
-
-sk_buff* next_of(tcp_sock* tp, sk_buff* s) {
-  sk_buff* n = Tree::next_node(s);
-  return n == tp->out_of_order_root ? nullptr : n;
-}
-
 // The last queued segment that begins at or before `seq`; null if none.
-sk_buff* predecessor(tcp_sock* tp, Seq seq) {
+sk_buff* predecessor(const tcp_sock* tp, Seq seq) {
   if (!tp->ooo_count) return nullptr;
   if (!after(TCP_SKB_CB(tp->ooo_last_skb).seq, seq)) return tp->ooo_last_skb;
-  sk_buff* header = tp->out_of_order_root;
   sk_buff* found = nullptr;
-  for (sk_buff* n = SkbTreeTraits::get_parent(header); n;) {
+  for (sk_buff* n = SkbTreeTraits::get_parent(tp->out_of_order_root); n;) {
     if (after(TCP_SKB_CB(n).seq, seq)) {
       n = SkbTreeTraits::get_left(n);
     } else {
@@ -68,32 +21,53 @@ sk_buff* predecessor(tcp_sock* tp, Seq seq) {
   return found;
 }
 
-// Cuts the first `n` sequence numbers off a packet that is being queued.
-void cut_front(const Skb& skb, uint32_t n) {
-  skb_eat(skb, std::min(n, skb->len));
-  TCP_SKB_CB(skb).seq += n;
-}
-
-void duplicate(tcp_sock* tp, Skb skb, Seq seq, Seq end) {
-  count(tp, Mib::TcpExtTCPOFOMerge);
-  tcp_dsack_set(tp, seq, end);
-  kfree_skb_reason(std::move(skb), DROP(TCP_OFOMERGE));
-}
-
 // Queued segments that the new one covers are dropped; one it only touches is reported and stays.
-void remove_covered(tcp_sock* tp, sk_buff* s) {
-  const TcpCb& cb = TCP_SKB_CB(s);
-  while (sk_buff* n = next_of(tp, s)) {
-    const TcpCb& other = TCP_SKB_CB(n);
-    if (!after(cb.end_seq, other.seq)) break;
-    if (before(cb.end_seq, other.end_seq)) {
-      tcp_dsack_extend(tp, other.seq, cb.end_seq);
+void merge_right(tcp_sock* tp, sk_buff* s, Seq end_seq) {
+  while (sk_buff* n = ofo::next(tp, s)) {
+    const TcpCb other = TCP_SKB_CB(n);
+    if (!after(end_seq, other.seq)) break;
+    if (before(end_seq, other.end_seq)) {
+      tcp_dsack_extend(tp, other.seq, end_seq);
       break;
     }
     tcp_dsack_extend(tp, other.seq, other.end_seq);
     count(tp, Mib::TcpExtTCPOFOMerge);
-    kfree_skb_reason(take(tp, n), DROP(TCP_OFOMERGE));
+    kfree_skb_reason(ofo::take(tp, n), DROP(TCP_OFOMERGE));
   }
+}
+
+// What becomes of a segment next to the one that begins before it.
+enum class Placed { insert, covered, joined };
+
+Placed meet(tcp_sock* tp, Skb& skb, sk_buff* held) {
+  const TcpCb cb = TCP_SKB_CB(skb), other = TCP_SKB_CB(held);
+  if (!before(cb.seq, other.end_seq)) {
+    Skb to(held);  // borrowed: it stays in the tree
+    const bool joined = tcp_try_coalesce(tp, to, skb);
+    (void)to.release();
+    return joined ? Placed::joined : Placed::insert;
+  }
+  if (!after(cb.end_seq, other.end_seq)) {
+    count(tp, Mib::TcpExtTCPOFOMerge);
+    tcp_dsack_set(tp, cb.seq, cb.end_seq);
+    return Placed::covered;
+  }
+  if (cb.seq == other.seq) {  // begins alike and is longer: the old one goes
+    tcp_dsack_extend(tp, other.seq, other.end_seq);
+    count(tp, Mib::TcpExtTCPOFOMerge);
+    kfree_skb_reason(ofo::take(tp, held), DROP(TCP_OFOMERGE));
+  } else {
+    tcp_dsack_set(tp, cb.seq, other.end_seq);
+  }
+  return Placed::insert;
+}
+
+void account_ofo(tcp_sock* tp, const sk_buff& skb) {
+  tcp_measure_rcv_mss(tp, RcvSegment(skb));
+  tp->pred_flags = 0;
+  inet_csk_schedule_ack(tp);
+  tp->rcv_ooopack += std::max<uint32_t>(1, skb.gso_segs);
+  count(tp, Mib::TcpExtTCPOFOQueue);
 }
 
 }  // namespace
@@ -104,71 +78,65 @@ void tcp_data_queue_ofo(tcp_sock* tp, Skb skb) {
   tcp_data_ecn_check(tp, cb.ip_dsfield);
   if (!tcp_try_rmem_schedule(tp, *skb)) {
     count(tp, Mib::TcpExtTCPOFODrop);
-    tcp_data_ready(tp);
-    return kfree_skb_reason(std::move(skb), DROP(TCP_OFO_DROP));
+    sock_def_readable(tp);
+    return kfree_skb_reason(std::move(skb), DROP(PROTO_MEM));
   }
-  tp->pred_flags = 0;
-  inet_csk_schedule_ack(tp);
-  ++tp->rcv_ooopack;
-  count(tp, Mib::TcpExtTCPOFOQueue);
-  if (skb->len) {
-    tcp_measure_rcv_mss(tp, RcvSegment(*skb));
-    ++tp->data_segs_in;
-  }
-  if (sk_buff* before_it = predecessor(tp, cb.seq)) {
-    const TcpCb& held = TCP_SKB_CB(before_it);
-    if (!after(cb.end_seq, held.end_seq)) return duplicate(tp, std::move(skb), cb.seq, cb.end_seq);
-    if (cb.seq == held.seq) {  // begins alike and is longer: the old one goes
-      tcp_dsack_set(tp, held.seq, held.end_seq);
-      count(tp, Mib::TcpExtTCPOFOMerge);
-      kfree_skb_reason(take(tp, before_it), DROP(TCP_OFOMERGE));
-    } else if (before(cb.seq, held.end_seq)) {
-      tcp_dsack_set(tp, cb.seq, held.end_seq);
-      cut_front(skb, held.end_seq - cb.seq);
+  account_ofo(tp, *skb);
+  const RcvSegment segment(*skb);
+  sk_buff* held = predecessor(tp, cb.seq);
+  const Placed placed = held ? meet(tp, skb, held) : Placed::insert;
+  if (placed == Placed::covered) {
+    kfree_skb_reason(std::move(skb), DROP(TCP_OFOMERGE));
+  } else {
+    // Without SACK the window stays as it is, so that the sender sees plain duplicate ACKs.
+    if (tcp_is_sack(tp)) tcp_grow_window(tp, segment);
+    if (placed == Placed::joined) {
+      kfree_skb_partial(std::move(skb));
+    } else {
+      sk_buff* s = skb.get();
+      net_of(tp).trace.queued(s->id, s->len);
+      ofo::insert(tp, std::move(skb));
+      merge_right(tp, s, cb.end_seq);
     }
   }
-  sk_buff* s = skb.get();
-  tcp_grow_window(tp, RcvSegment(*s));
-  insert(tp, std::move(skb));
-  remove_covered(tp, s);
   if (tcp_is_sack(tp)) tcp_sack_new_ofo_skb(tp, cb.seq, cb.end_seq);
+  if (placed != Placed::covered && tp->sk_socket) tcp_rcvbuf_grow(tp, tp->rcvq_space.space);
 }
 
 void tcp_ofo_queue(tcp_sock* tp) {
-  bool fin = false;
-  while (tp->ooo_count && !fin) {
-    sk_buff* first = Tree::begin_node(tp->out_of_order_root);
-    const TcpCb cb = TCP_SKB_CB(first);
+  const Seq dsack_high = tp->rcv_nxt;
+  while (sk_buff* head = ofo::first(tp)) {
+    const TcpCb cb = TCP_SKB_CB(head);
     if (after(cb.seq, tp->rcv_nxt)) break;
-    Skb skb = take(tp, first);
-    if (skb->destructor) skb->destructor(skb.get());  // tcp_queue_rcv charges it anew
-    skb->destructor = nullptr;
+    if (before(cb.seq, dsack_high)) tcp_dsack_extend(tp, cb.seq, earlier(cb.end_seq, dsack_high));
+    Skb skb = ofo::take(tp, head);
     if (!after(cb.end_seq, tp->rcv_nxt)) {
-      tcp_dsack_extend(tp, cb.seq, cb.end_seq);
       kfree_skb_reason(std::move(skb), DROP(TCP_OFO_DROP));
       continue;
     }
-    if (before(cb.seq, tp->rcv_nxt)) {
-      tcp_dsack_extend(tp, cb.seq, tp->rcv_nxt);
-      cut_front(skb, tp->rcv_nxt - cb.seq);
+    skb->destructor(skb.get());  // charged anew where it is queued
+    skb->destructor = nullptr;
+    sk_forced_mem_schedule(tp, skb->truesize);
+    if (tcp_queue_rcv(tp, skb)) kfree_skb_partial(std::move(skb));
+    if (cb.tcp_flags & TCPHDR_FIN) {
+      tcp_fin(tp);  // what lies behind it is purged there
+      break;
     }
-    fin = cb.tcp_flags & TCPHDR_FIN;
-    tcp_queue_rcv(tp, std::move(skb));
   }
-  drop_header_if_empty(tp);
-  if (fin) tcp_fin(tp);
+  ofo::drop_header_if_empty(tp);
 }
 
 void tcp_ofo_purge(tcp_sock* tp, Verdict why) {
-  while (tp->ooo_count) {
-    Skb skb = take(tp, Tree::begin_node(tp->out_of_order_root));
+  while (sk_buff* head = ofo::first(tp)) {
+    Skb skb = ofo::take(tp, head);
     if (why)
       kfree_skb_reason(std::move(skb), why);
     else
       consume_skb(std::move(skb));
   }
-  drop_header_if_empty(tp);
+  ofo::drop_header_if_empty(tp);
   tp->rx_opt.num_sacks = 0;
+  tp->rx_opt.dsack = false;
 }
 
 }  // namespace glass

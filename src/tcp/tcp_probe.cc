@@ -12,9 +12,6 @@ namespace {
 constexpr uint32_t TCP_RTO_MIN = 200'000;  // microseconds
 constexpr Duration us(int64_t n) { return std::chrono::microseconds(n); }
 
-// An orphan holds memory nobody asks for. True: it is gone.
-bool too_many_orphans(const tcp_sock* tp, int shift) { return (tp->tcp().orphans << shift) > 65536; }
-
 void abandon_probing(tcp_sock* tp) {
   tp->icsk_probes_out = 0;
   tp->icsk_probes_tstamp = {};
@@ -36,10 +33,10 @@ bool orphan_gives_up(tcp_sock* tp, uint32_t& max_probes) {
 
 // Memory is short and this orphan has to go; one that did nothing for long goes sooner.
 bool tcp_out_of_resources(tcp_sock* tp, bool do_reset) {
-  int shift = 0;
+  unsigned shift = 0;
   if (now_of(tp) - tp->lsndtime > 2 * us(tcp_rto_max_us(tp)) || !do_reset) ++shift;
   if (tp->sk_err_soft) ++shift;
-  if (!too_many_orphans(tp, shift)) return false;
+  if (!tcp_too_many_orphans(tp, shift)) return false;
   const bool recent = now_of(tp) - tp->lsndtime <= TCP_TIMEWAIT_LEN, closed = !tp->snd_wnd && !tp->packets_out;
   if (do_reset || recent || closed) tcp_send_active_reset(tp);
   count(tp, Mib::TcpExtTCPAbortOnMemory);

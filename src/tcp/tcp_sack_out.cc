@@ -7,6 +7,9 @@ namespace glass {
 
 namespace {
 
+// Blocks a lost ACK is likely to take along: before one more is pushed back, what was held back is said.
+constexpr uint8_t TCP_SACK_BLOCKS_EXPECTED = 2;
+
 bool extend(tcp_sack_block& block, Seq seq, Seq end_seq) {
   if (after(seq, block.end_seq) || after(block.start_seq, end_seq)) return false;
   block.start_seq = earlier(block.start_seq, seq);
@@ -31,9 +34,11 @@ void tcp_sack_new_ofo_skb(tcp_sock* tp, Seq seq, Seq end_seq) {
   uint8_t& n = tp->rx_opt.num_sacks;
   for (uint8_t i = 0; i < n; ++i) {
     if (!extend(b[i], seq, end_seq)) continue;
+    if (i >= TCP_SACK_BLOCKS_EXPECTED) tcp_sack_compress_send_ack(tp);
     std::rotate(b, b + i, b + i + 1);
     return maybe_coalesce(tp);
   }
+  if (n >= TCP_SACK_BLOCKS_EXPECTED) tcp_sack_compress_send_ack(tp);
   if (n == TCP_NUM_SACKS) --n;  // the oldest is forgotten
   std::copy_backward(b, b + n, b + n + 1);
   b[0] = {seq, end_seq};

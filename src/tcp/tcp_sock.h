@@ -50,6 +50,7 @@ struct TcpCb {
   bool zerocopy;        // MSG_ZEROCOPY: its end is reported
   uint8_t ip_dsfield;   // received: TOS byte
   uint16_t pcount;      // segments on the wire (GSO)
+  uint16_t tailroom;    // received: bytes that fit behind the data at no further charge
   bool is_app_limited;  // sent: the application did not fill the pipe then; see tcp_rate.h for these five
   uint32_t delivered, delivered_ce;
   Instant first_tx_mstamp, delivered_mstamp;
@@ -80,7 +81,7 @@ struct tcp_options_received {
   uint8_t num_sacks = 0;                                       // blocks to report
 };
 
-enum class TcpTimer : uint8_t { retransmit, delack, keepalive, pacing, kCount };
+enum class TcpTimer : uint8_t { retransmit, delack, keepalive, pacing, compressed_ack, kCount };
 
 // What a connection with data waits for; the higher one is told.
 enum class TcpChrono : uint8_t { none, busy, rwnd_limited, sndbuf_limited };
@@ -136,9 +137,9 @@ struct tcp_sock : sock {
     uint32_t ato_us = 0;
     uint16_t rcv_mss = 536;  // estimate of the peer's segment size
     uint16_t last_seg_size = 0;
-    uint8_t pending = 0;  // ICSK_ACK_*
-    uint8_t quick = 0;    // ACKs to send at once
-    bool pingpong = false;
+    uint8_t pending = 0;   // ICSK_ACK_*
+    uint8_t quick = 0;     // ACKs to send at once
+    uint8_t pingpong = 0;  // answers given in time; from tcp_pingpong_thresh on the exchange is interactive
   } icsk_ack;
   uint32_t rcv_ssthresh = 0, window_clamp = 0;
   struct {
@@ -151,6 +152,13 @@ struct tcp_sock : sock {
     Seq seq;
     Instant time{};
   } rcv_rtt_est;
+  uint32_t rcv_rtt_last_tsecr = 0;  // echo of the last sample: one sample a round trip
+  Seq compressed_ack_rcv_nxt;       // hole the duplicate ACKs below are about
+  uint8_t compressed_ack = 0;       // ACKs held back
+  uint8_t dup_ack_counter = 0;      // duplicate ACKs sent at once for that hole
+  bool recvmsg_inq = false;         // TCP_INQ
+  uint16_t urg_data = 0;            // TCP_URG_*, and the urgent byte
+  Seq urg_seq;                      // where it stands
   uint16_t advmss = 1460;
   uint16_t icsk_ext_hdr_len = 0;  // IP option bytes
   uint16_t inet_id = 0;           // IP id of the next packet
@@ -169,7 +177,7 @@ struct tcp_sock : sock {
 
   // --- timers: one wheel entry, a deadline for each (see tcp_timer.cc)
   timer_list timer;
-  Instant deadline[static_cast<size_t>(TcpTimer::kCount)]{kNever, kNever, kNever, kNever};
+  Instant deadline[static_cast<size_t>(TcpTimer::kCount)]{kNever, kNever, kNever, kNever, kNever};
   uint8_t icsk_pending = 0;  // what the retransmit deadline is for: ICSK_TIME_*
   uint8_t icsk_retransmits = 0, icsk_backoff = 0, icsk_probes_out = 0;
   uint8_t icsk_syn_retries = 0, keepalive_probes = 0;
@@ -256,6 +264,7 @@ inline const tcp_sock* tcp_sk(const sock* sk) { return static_cast<const tcp_soc
 
 inline constexpr uint8_t ICSK_ACK_SCHED = 1, ICSK_ACK_TIMER = 2, ICSK_ACK_PUSHED = 4, ICSK_ACK_PUSHED2 = 8,
                          ICSK_ACK_NOW = 16, ICSK_ACK_NOMEM = 32;
+inline constexpr uint16_t TCP_URG_VALID = 0x100, TCP_URG_NOTYET = 0x200, TCP_URG_READ = 0x400;
 inline constexpr uint8_t ICSK_TIME_RETRANS = 1, ICSK_TIME_PROBE0 = 3, ICSK_TIME_LOSS_PROBE = 5,
                          ICSK_TIME_REO_TIMEOUT = 6;
 inline constexpr uint8_t TCP_NAGLE_OFF = 1, TCP_NAGLE_CORK = 2, TCP_NAGLE_PUSH = 4;
@@ -292,6 +301,7 @@ struct tcp_timewait_sock : sock_common {
   std::unique_ptr<tcp_md5sig_key> tw_md5_key;
   int64_t tw_ts_recent_stamp = 0;
   Instant tw_last_oow_ack_time{};
+  uint8_t tw_tos = 0;
   Tcp* tw_tcp = nullptr;
 };
 

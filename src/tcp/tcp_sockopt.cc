@@ -35,15 +35,15 @@ Result<void> set_cork(tcp_sock* tp, bool on) {
 
 Result<void> set_quickack(tcp_sock* tp, int value) {
   if (!value) {
-    tp->icsk_ack.pingpong = true;
+    inet_csk_enter_pingpong_mode(tp);
     return {};
   }
-  tp->icsk_ack.pingpong = false;
+  inet_csk_exit_pingpong_mode(tp);
   if (inet_csk_ack_scheduled(tp) &&
       (tp->skc_state == tcp_state::ESTABLISHED || tp->skc_state == tcp_state::CLOSE_WAIT)) {
     tp->icsk_ack.pending |= ICSK_ACK_PUSHED;
     tcp_cleanup_rbuf(tp, 1);
-    if (!(value & 1)) tp->icsk_ack.pingpong = true;
+    if (!(value & 1)) inet_csk_enter_pingpong_mode(tp);
   }
   return {};
 }
@@ -78,6 +78,16 @@ Result<void> set_keepidle(tcp_sock* tp, int value) {
   if (Result<void> ok = set_between(tp->keepalive_time, value, 1, 32767); !ok) return ok;
   if (sock_flag(tp, SOCK_KEEPOPEN) && tp->skc_state != tcp_state::CLOSE && tp->skc_state != tcp_state::LISTEN)
     tcp_set_keepalive(tp, true);
+  return {};
+}
+
+Result<void> set_window_clamp(tcp_sock* tp, int value) {
+  if (value) {
+    tcp_set_window_clamp(tp, static_cast<uint32_t>(std::max(value, 0)));
+    return {};
+  }
+  if (tp->skc_state != tcp_state::CLOSE) return Err(EINVAL);
+  tp->window_clamp = 0;
   return {};
 }
 
@@ -128,7 +138,8 @@ Result<void> set_tcp_option(tcp_sock* tp, int name, int value) {
     case TCP_SYNCNT: return set_between(tp->icsk_syn_retries, value, 1, 127);
     case TCP_LINGER2: return set_linger2(tp, value);
     case TCP_DEFER_ACCEPT: tp->defer_accept = secs_to_retrans(value); return {};
-    case TCP_WINDOW_CLAMP: return set_between(tp->window_clamp, value, 0, 0x7fffffff);
+    case TCP_WINDOW_CLAMP: return set_window_clamp(tp, value);
+    case TCP_INQ: return set_between(tp->recvmsg_inq, value, 0, 1);
     case TCP_NOTSENT_LOWAT:
       tp->notsent_lowat = static_cast<uint32_t>(value);
       sk_stream_write_space(tp);
@@ -178,7 +189,7 @@ Result<int> get_tcp_option(const tcp_sock* tp, int name) {
     case TCP_SAVE_SYN: return tp->save_syn;
     case TCP_NODELAY: return tp->nonagle & TCP_NAGLE_OFF ? 1 : 0;
     case TCP_CORK: return tp->nonagle & TCP_NAGLE_CORK ? 1 : 0;
-    case TCP_QUICKACK: return !tp->icsk_ack.pingpong;
+    case TCP_QUICKACK: return !inet_csk_in_pingpong_mode(tp);
     case TCP_MAXSEG: return tp->rx_opt.user_mss && !begun(tp) ? tp->rx_opt.user_mss : tp->mss_cache;
     case TCP_KEEPIDLE: return tp->keepalive_time ? tp->keepalive_time : static_cast<int>(s.tcp_keepalive_time);
     case TCP_KEEPINTVL: return tp->keepalive_intvl ? tp->keepalive_intvl : static_cast<int>(s.tcp_keepalive_intvl);
@@ -187,6 +198,7 @@ Result<int> get_tcp_option(const tcp_sock* tp, int name) {
     case TCP_LINGER2: return tp->linger2 ? tp->linger2 : static_cast<int>(s.tcp_fin_timeout);
     case TCP_DEFER_ACCEPT: return retrans_to_secs(tp->defer_accept);
     case TCP_WINDOW_CLAMP: return static_cast<int>(tp->window_clamp);
+    case TCP_INQ: return tp->recvmsg_inq;
     case TCP_USER_TIMEOUT: return static_cast<int>(tp->icsk_user_timeout_ms);
     case TCP_NOTSENT_LOWAT: return static_cast<int>(tp->notsent_lowat);
     case TCP_RTO_MIN_US: return static_cast<int>(tcp_rto_min_us(tp));
@@ -251,6 +263,12 @@ Result<void> Tcp::setsockopt(sock* sk, int level, int name, std::span<const uint
   if (level == SOL_SOCKET && name == SO_TIMESTAMPING) return set_timestamping(tp, value);
   if (level == IPPROTO_IP && name == IP_MTU_DISCOVER) return set_mtu_discover(tp, value);
   if (level == SOL_SOCKET && name == SO_MAX_PACING_RATE) return set_max_pacing_rate(tp, value);
+  if (level == SOL_SOCKET && name == SO_RCVLOWAT) {
+    const std::optional<int> bytes = sockopt_int(value);
+    if (!bytes) return Err(EINVAL);
+    tcp_set_rcvlowat(tp, *bytes);
+    return {};
+  }
   if (level == SOL_SOCKET || level == IPPROTO_IP) {
     Result<bool> known = level == SOL_SOCKET ? sock_setsockopt(sk, name, value) : ip_setsockopt(sk, name, value);
     if (!known) return Err(known.error());

@@ -35,12 +35,10 @@ Verdict fin_wait1_acked(tcp_sock* tp, const Skb& skb) {
   const bool fin = cb.tcp_flags & TCPHDR_FIN;
   const bool new_data = cb.end_seq != cb.seq && after(cb.end_seq - (fin ? 1 : 0), tp->rcv_nxt);
   if (tp->linger2 < 0 || new_data) {
-    if (new_data) {
-      count(tp, Mib::TcpExtTCPAbortOnData);
-      tcp_v4_send_reset(tp->tcp(), skb, tp);
-    }
+    count(tp, Mib::TcpExtTCPAbortOnData);
     tcp_done(tp);
-    return new_data ? DROP(TCP_ABORT_ON_DATA) : DROP(TCP_CLOSE);
+    tcp_v4_send_reset(tp->tcp(), skb, tp);
+    return DROP(TCP_ABORT_ON_DATA);
   }
   const Duration timeout = tcp_fin_time(tp);
   if (timeout > TCP_TIMEWAIT_LEN)
@@ -72,25 +70,28 @@ Verdict ack_changes_state(tcp_sock* tp, const Skb& skb) {
 
 // RFC 1122 section 4.2.2.13: data after the application closed means that data would be lost, so the connection is
 // reset.
-bool data_after_close(tcp_sock* tp, const Skb& skb) {
-  if (!in_state(tp, bit(FIN_WAIT1) | bit(FIN_WAIT2)) || !(tp->sk_shutdown & RCV_SHUTDOWN)) return false;
+bool data_after_close(const tcp_sock* tp, const Skb& skb) {
+  if (!(tp->sk_shutdown & RCV_SHUTDOWN) || tp->skc_state == ESTABLISHED) return false;
   const TcpCb& cb = TCP_SKB_CB(skb);
   return cb.end_seq != cb.seq && after(cb.end_seq - (cb.tcp_flags & TCPHDR_FIN ? 1 : 0), tp->rcv_nxt);
 }
 
 void process_data(tcp_sock* tp, Skb skb) {
   const TcpCb cb = TCP_SKB_CB(skb);
+  tcp_urg(tp, skb);
+  if (in_state(tp, bit(CLOSE_WAIT) | bit(CLOSING) | bit(LAST_ACK)) && !before(cb.seq, tp->rcv_nxt)) {
+    tcp_data_snd_check(tp);
+    tcp_ack_snd_check(tp);
+    return kfree_skb_reason(std::move(skb), DROP(TCP_AFTER_FIN));  // its ACK was all it could say
+  }
   if (data_after_close(tp, skb)) {
     count(tp, Mib::TcpExtTCPAbortOnData);
-    tcp_v4_send_reset(tp->tcp(), skb, tp);
     tcp_reset(tp);
+    tcp_v4_send_reset(tp->tcp(), skb, tp);
     return kfree_skb_reason(std::move(skb), DROP(TCP_ABORT_ON_DATA));
   }
-  const bool after_fin = in_state(tp, bit(CLOSE_WAIT) | bit(CLOSING) | bit(LAST_ACK)) && !before(cb.seq, tp->rcv_nxt);
-  if (after_fin && cb.end_seq != cb.seq)
-    kfree_skb_reason(std::move(skb), DROP(TCP_CLOSE));  // nothing new can come after the peer's FIN
-  else
-    tcp_data_queue(tp, std::move(skb));
+  tcp_data_queue(tp, std::move(skb));
+  if (tp->skc_state == CLOSE) return;  // TIME_WAIT has it
   tcp_data_snd_check(tp);
   tcp_ack_snd_check(tp);
 }
@@ -108,7 +109,7 @@ void refuse_ack(tcp_sock* tp, Skb skb, Verdict why) {
 
 void tcp_rcv_state_process(tcp_sock* tp, Skb skb) {
   PROBE(net_of(tp).trace, skb);
-  ++tp->segs_in;
+  tcp_segs_in(tp, *skb);
   const tcphdr& th = tcp_hdr(*skb);
   switch (tp->skc_state) {
     case CLOSE: return kfree_skb_reason(std::move(skb), DROP(TCP_CLOSE));
@@ -141,7 +142,7 @@ void tcp_fin(tcp_sock* tp) {
     case SYN_RECV:
     case ESTABLISHED:
       tcp_set_state(tp, CLOSE_WAIT);
-      tp->icsk_ack.pingpong = true;
+      inet_csk_enter_pingpong_mode(tp);
       break;
     case CLOSE_WAIT:
     case CLOSING:
@@ -152,12 +153,11 @@ void tcp_fin(tcp_sock* tp) {
       break;
     case FIN_WAIT2:
       tcp_send_ack(tp);
-      tcp_ofo_purge(tp, nullptr);
       tcp_time_wait(tp, TIME_WAIT, TCP_TIMEWAIT_LEN);
       break;
     default: break;
   }
-  tcp_ofo_purge(tp, nullptr);
+  tcp_ofo_purge(tp, DROP(TCP_BEYOND_FIN));
   if (!sock_flag(tp, SOCK_DEAD)) sock_def_wakeup(tp);
 }
 

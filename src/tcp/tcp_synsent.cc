@@ -54,7 +54,7 @@ void agree(tcp_options_received& o, const Sysctl& s) {
 
 // The ACK of the SYN-ACK may wait for data that is about to go, or for the application's answer.
 void ack_synack(tcp_sock* tp) {
-  if (!tp->sk_write_pending && !tp->defer_accept && !tp->icsk_ack.pingpong) return tcp_send_ack(tp);
+  if (!tp->sk_write_pending && !tp->defer_accept && !inet_csk_in_pingpong_mode(tp)) return tcp_send_ack(tp);
   inet_csk_schedule_ack(tp);
   tcp_enter_quickack_mode(tp, TCP_MAX_QUICKACKS);
   tcp_reset_timer(tp, TcpTimer::delack, now_of(tp) + std::chrono::microseconds(TCP_DELACK_MAX_US));

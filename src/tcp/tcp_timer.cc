@@ -29,22 +29,6 @@ void tcp_write_timer(tcp_sock* tp) {
   }
 }
 
-void tcp_delack_timer(tcp_sock* tp) {
-  PROBE(net_of(tp).trace);
-  auto& ack = tp->icsk_ack;
-  if (!(ack.pending & ICSK_ACK_TIMER)) return;
-  ack.pending &= static_cast<uint8_t>(~ICSK_ACK_TIMER);
-  if (!inet_csk_ack_scheduled(tp)) return;
-  if (!ack.pingpong) {
-    ack.ato_us = std::min(ack.ato_us << 1, tp->icsk_rto_us);  // missed: be more patient
-  } else {
-    ack.pingpong = false;  // the application did not answer: leave interactive mode
-    ack.ato_us = TCP_ATO_MIN_US;
-  }
-  tcp_send_ack(tp);
-  count(tp, Mib::TcpExtDelayedACKs);
-}
-
 Duration keepalive_intvl_when(const tcp_sock* tp) {
   return std::chrono::seconds(tp->keepalive_intvl ? tp->keepalive_intvl : net_of(tp).sysctl.tcp_keepalive_intvl);
 }
@@ -91,7 +75,8 @@ void tcp_keepalive_timer(tcp_sock* tp) {
 }
 
 using Handler = void (*)(tcp_sock*);
-constexpr Handler kHandlers[] = {tcp_write_timer, tcp_delack_timer, tcp_keepalive_timer, tcp_pace_kick};
+constexpr Handler kHandlers[] = {tcp_write_timer, tcp_delack_timer_handler, tcp_keepalive_timer, tcp_pace_kick,
+                                 tcp_compressed_ack_kick};
 
 void tcp_timer_fired(timer_list* t) {
   tcp_sock* tp = owner(t);

@@ -143,7 +143,7 @@ void event_data_sent(tcp_sock* tp) {
   const Instant now = now_of(tp);
   if (!tcp_packets_in_flight(tp)) tcp_ca_event(tp, CaEvent::TX_START);
   tp->lsndtime = now;
-  if (now - tp->icsk_ack.lrcvtime < std::chrono::microseconds(tp->icsk_ack.ato_us)) tp->icsk_ack.pingpong = true;
+  if (now - tp->icsk_ack.lrcvtime < std::chrono::microseconds(tp->icsk_ack.ato_us)) inet_csk_inc_pingpong_cnt(tp);
 }
 
 }  // namespace

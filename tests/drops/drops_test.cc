@@ -271,15 +271,15 @@ TEST_F(ConnectedDropsTest, ResetInsideTheWindow) {
 
 TEST_F(ConnectedDropsTest, FullTcpReceiveBuffer) {
   ASSERT_TRUE(host.stack.sockets().sys_setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, 1));
-  // Small segments cost more memory than they carry, so the buffer is full long before the window.
+  // Segments cost more memory than they carry, so the buffer is full long before the window.
   bool full = false;
   for (int i = 0; i < 100 && !full; ++i) {
     mark();
-    EXPECT_TRUE(host.put_in(c.segment({.payload = Bytes(1, 'x')})));
+    EXPECT_TRUE(host.put_in(c.segment({.payload = Bytes(200, 'x')})));
     full = host.stack.trace().drops_for(DropReason::PROTO_MEM) > 0;
-    if (!full) ++c.seq;
+    if (!full) c.seq += 200;
   }
-  expect_dropped({DropReason::PROTO_MEM, "tcp_data_queue", "src/tcp/tcp_data_queue.cc", {Mib::TcpExtTCPRcvQDrop}});
+  expect_dropped({DropReason::PROTO_MEM, "take_without_memory", "src/tcp/tcp_data_queue.cc", {Mib::TcpExtTCPRcvQDrop}});
   expect_nothing_else(1);
   EXPECT_EQ(ntohs(reinterpret_cast<const tcphdr*>(host.sent.back().data() + sizeof(iphdr))->window), 0)
       << "the window is closed";
