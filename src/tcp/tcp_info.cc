@@ -82,7 +82,6 @@ void fill_totals(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_data_segs_in = tp->data_segs_in;
   i.tcpi_data_segs_out = tp->data_segs_out;
   i.tcpi_delivered = tp->delivered;
-  i.tcpi_delivered_ce = tp->delivered_ce;
   i.tcpi_dsack_dups = tp->dsack_dups;
   i.tcpi_reord_seen = tp->reord_seen;
   i.tcpi_total_rto = tp->total_rto;
