@@ -2,13 +2,16 @@
 //
 //   up    tcp_ipv4.cc         which socket a segment is for        tcp_hashtables.cc      tables of sockets
 //         tcp_input.cc        established: fast path, slow path    tcp_validate.cc        is the segment acceptable
-//         tcp_state.cc        all other states                     tcp_ack.cc             what an ACK acknowledges
-//         tcp_clean_rtx.cc    what it takes off the queue          tcp_sack.cc            what SACK says
-//         tcp_sack_shift.cc   SACKed runs merged                   tcp_dsack.cc           duplicates reported
-//         tcp_reno_sack.cc    duplicate ACKs without SACK          tcp_data_queue.cc      bytes in order
-//         tcp_ofo.cc          bytes out of order                   tcp_rcvbuf.cc          the window offered
-//         tcp_ack_out.cc      when to acknowledge                  tcp_sack_out.cc        SACK blocks to send
-//         tcp_recv.cc         recvmsg
+//         tcp_state.cc        all other states                     tcp_urg.cc             urgent data
+//         tcp_ack.cc          what an ACK acknowledges             tcp_clean_rtx.cc       what it takes off the queue
+//         tcp_sack.cc         what SACK says                       tcp_sack_shift.cc      SACKed runs merged
+//         tcp_dsack.cc        duplicates reported                  tcp_reno_sack.cc       duplicate ACKs without SACK
+//         tcp_data_queue.cc   bytes in order                       tcp_ofo.cc             those out of order; tcp_ofo.h
+//         tcp_rcvbuf.cc       the window offered                   tcp_drs.cc             the buffer behind it grows
+//         tcp_mem.cc          memory of all connections            tcp_collapse.cc        what a full buffer does
+//         tcp_ack_out.cc      when to acknowledge                  tcp_ack_compress.cc    duplicate ACKs held back
+//         tcp_sack_out.cc     SACK blocks to send                  tcp_recv.cc            recvmsg
+//         tcp_poll.cc         readiness, SIOCINQ
 //   down  tcp_send.cc         sendmsg: bytes into segments         tcp_wmem.cc            the send buffer
 //         tcp_output.cc       what may leave now                   tcp_tso.cc             how much one packet takes
 //         tcp_transmit.cc     header, options, to IP               tcp_fragment.cc        splitting segments
