@@ -46,7 +46,7 @@ void tcp_rcvbuf_grow(tcp_sock* tp, uint32_t newval) {
   const uint32_t oldval = std::max(tp->rcvq_space.space, 1u);
   tp->rcvq_space.space = newval;
   if (!s.tcp_moderate_rcvbuf || (tp->sk_userlocks & SOCK_RCVBUF_LOCK)) return;
-  uint64_t rcvwin = uint64_t{newval} << 1;                                    // the measurement is one round trip late
+  uint64_t rcvwin = uint64_t{newval} << 1;                                  // the measurement is one round trip late
   if (newval > oldval) rcvwin += rcvwin * (newval - oldval) / oldval << 1;  // slow start doubles its rate
   if (tp->ooo_count) rcvwin += TCP_SKB_CB(tp->ooo_last_skb).end_seq - tp->rcv_nxt;
   const auto rcvbuf = static_cast<int64_t>(

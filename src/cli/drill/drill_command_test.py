@@ -22,7 +22,7 @@ GOOD = """// A connection and one byte.
 +0    bind(3, ..., ...) = 0
 +0    listen(3, 1) = 0
 +0.01 < S 0:0(0) win 65535 <mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7>  // ok
-+0    > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 50 ecr 1,nop,wscale 7>
++0    > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 50 ecr 1,nop,wscale 10>
 +0.01 < . 1:1(0) ack 1 win LAST <nop,nop,TS val 2 ecr 50>                 // ok
 +0    accept(3, ..., ...) = 4
 +0    write(4, ..., 1) = 1
