@@ -21,7 +21,7 @@ std::string setting_name(std::string path) {
   std::ranges::replace(path, '/', '.');
   constexpr std::string_view kParameters = ".parameters.";
   if (const size_t at = path.find(kParameters); path.starts_with("module.") && at != path.npos)
-    path.replace(at, kParameters.size(), ".");
+    path.erase(at, kParameters.size() - 1);  // its last dot stays
   return path;
 }
 
