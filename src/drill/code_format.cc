@@ -69,9 +69,11 @@ std::string padded(const Conversion& c, std::string text, bool number) {
 }
 
 std::string in_base(unsigned __int128 value, unsigned base, bool upper) {
+  const std::string_view letters = upper ? "0123456789ABCDEF" : "0123456789abcdef";
   std::string digits;
   do {
-    digits += (upper ? "0123456789ABCDEF" : "0123456789abcdef")[static_cast<size_t>(value % base)];
+    const auto digit = static_cast<unsigned>(value % base);
+    digits += letters[digit];
     value /= base;
   } while (value != 0);
   std::ranges::reverse(digits);
