@@ -165,6 +165,7 @@ tcp_fastopen_cookie tcp_parse_fastopen_option(const sk_buff&);
 void tcp_replace_ts_recent(tcp_sock*, Seq seq);
 void tcp_store_ts_recent(tcp_sock*);
 bool tcp_paws_check(const tcp_options_received&, uint32_t slack, Instant now);
+bool tcp_paws_reject(const tcp_options_received&, bool rst, Instant now);
 void tcp_fast_path_on(tcp_sock*);
 void tcp_fast_path_check(tcp_sock*);
 bool tcp_oow_rate_limited(net&, const sk_buff&, Mib, Instant& last);

@@ -26,10 +26,10 @@ ReqSegment read_options(const request_sock* req, const Skb& skb, bool fastopen) 
   if (!s.opt.saw_tstamp) return s;
   s.opt.ts_recent = req->ts_recent;
   const Instant now = req->skc_net->now;
-  s.opt.ts_recent_stamp = usecs64(now) / 1'000'000 - 1;
-  s.paws_reject = !tcp_hdr(*skb).rst() && !tcp_paws_check(s.opt, 0, now);
-  const uint32_t first = msecs32(req->snt_synack) + req->ts_off, age = req_time_stamp(req) - first;
-  s.tsecr_reject = !fastopen && s.opt.rcv_tsecr && s.opt.rcv_tsecr - first > age;
+  s.opt.ts_recent_stamp = static_cast<int64_t>(usecs64(now) / 1'000'000) - reqsk_timeout(req) / 1s;
+  s.paws_reject = tcp_paws_reject(s.opt, tcp_hdr(*skb).rst(), now);
+  const uint32_t first = req->snt_tsval_first, range = req->snt_tsval_last - first;
+  s.tsecr_reject = !fastopen && s.opt.rcv_tsecr && s.opt.rcv_tsecr - first > range;
   return s;
 }
 

@@ -278,6 +278,7 @@ struct request_sock : sock_common {
   timer_list rsk_timer;              // SYN-ACK retransmission
   Seq rcv_isn, snt_isn, rcv_nxt;
   uint32_t ts_recent = 0, ts_off = 0;
+  uint32_t snt_tsval_first = 0, snt_tsval_last = 0;  // timestamps of the SYN-ACKs: what may be echoed
   uint32_t rsk_rcv_wnd = 0, window_clamp = 0;
   Instant snt_synack{}, last_oow_ack_time{};
   std::vector<uint8_t> ireq_opt;  // IP options of the answer

@@ -26,7 +26,9 @@ OutOptions options_of(request_sock* req, uint32_t mss, const tcp_md5sig_key* key
   o.put32(0x02040000u | mss);
   if (req->tstamp_ok) {
     o.put32(req->sack_ok ? 0x0402080au : 0x0101080au);
-    o.put32(synack_timestamp(req, type));
+    req->snt_tsval_last = synack_timestamp(req, type);
+    if (req->snt_synack == Instant{}) req->snt_tsval_first = req->snt_tsval_last;
+    o.put32(req->snt_tsval_last);
     o.put32(req->ts_recent);
   } else if (req->sack_ok) {
     o.put32(0x01010402u);

@@ -53,7 +53,7 @@ TwSegment read_options(const tcp_timewait_sock* tw, const Skb& skb) {
   if (!s.opt.saw_tstamp) return s;
   s.opt.ts_recent = tw->tw_ts_recent;
   s.opt.ts_recent_stamp = tw->tw_ts_recent_stamp;
-  s.paws_reject = !tcp_paws_check(s.opt, 0, tw->skc_net->now);
+  s.paws_reject = tcp_paws_reject(s.opt, tcp_hdr(*skb).rst(), tw->skc_net->now);
   return s;
 }
 

@@ -69,6 +69,14 @@ bool tcp_paws_check(const tcp_options_received& o, uint32_t slack, Instant now) 
   return o.ts_recent == 0;
 }
 
+// A reset whose timestamp is old counts only where the stored one is older than a segment's lifetime: so that a peer
+// whose clock started anew can still end what it no longer knows.
+bool tcp_paws_reject(const tcp_options_received& o, bool rst, Instant now) {
+  if (tcp_paws_check(o, 0, now)) return false;
+  const auto second = static_cast<int64_t>(usecs64(now) / 1'000'000);
+  return !rst || second < o.ts_recent_stamp + TCP_PAWS_MSL / 1s;
+}
+
 bool tcp_rate_limited(net& n, Mib skipped, Instant& last) {
   if (last != Instant{} && n.now - last < std::chrono::milliseconds(n.sysctl.tcp_invalid_ratelimit)) {
     n.trace.count(skipped);
