@@ -117,7 +117,7 @@ class FakeTarget : public Target {
     return std::exchange(running_, std::nullopt);
   }
 
-  void inject(std::span<const uint8_t> packet) override {
+  void inject(std::span<const uint8_t> packet, uint16_t /*gso_size*/) override {
     injected.emplace_back(packet.begin(), packet.end());
     injected_at.push_back(now_);
   }

@@ -56,11 +56,15 @@ int GlassDevice::poll(int budget) {
   return done;
 }
 
-uint32_t GlassDevice::inject(std::span<const uint8_t> packet) {
+uint32_t GlassDevice::inject(std::span<const uint8_t> packet, uint16_t gso_size) {
   const auto size = static_cast<uint32_t>(packet.size());
   Skb skb = alloc_skb(dev_->ns.pool, dev_->ns.trace, size);
   std::copy(packet.begin(), packet.end(), skb_put(skb, size));
   skb->truesize = tun_truesize(size);
+  if (gso_size) {
+    skb->gso_size = gso_size;
+    skb->gso_segs = static_cast<uint16_t>((size + gso_size - 1) / gso_size);  // headers are small beside it
+  }
   skb->dev = dev_;
   const uint32_t id = skb->id;
   ring_.push_back(skb.release());

@@ -20,7 +20,7 @@ class GlassDevice final : public Driver {
   int poll(int budget) override;
 
   // The packet's id in traces.
-  uint32_t inject(std::span<const uint8_t> ip_packet);
+  uint32_t inject(std::span<const uint8_t> ip_packet, uint16_t gso_size);
 
   struct Sent {
     Instant when;

@@ -47,10 +47,10 @@ class GlassTarget final : public Target, TraceSink {
   }
   std::optional<Finished> finished_call() override { return std::exchange(finished_, std::nullopt); }
 
-  void inject(std::span<const uint8_t> packet) override {
+  void inject(std::span<const uint8_t> packet, uint16_t gso_size) override {
     drop_ = {};
     own_drop_ = false;
-    watched_ = device_.inject(packet);
+    watched_ = device_.inject(packet, gso_size);
     watching_ = true;
     settle();
     watching_ = false;

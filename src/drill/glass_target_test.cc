@@ -34,7 +34,7 @@ struct GlassTargetTest : testing::Test {
   }
   void inject(RawSegment s) {
     s.dest = where.bind_port;
-    target->inject(test::tcp_packet(s, where.remote, where.local));
+    target->inject(test::tcp_packet(s, where.remote, where.local), 0);
   }
   void inject_here(RawSegment s) {
     s.seq += seq;
@@ -212,7 +212,7 @@ TEST_F(GlassTargetTest, ConnectBlocksUntilTheAnswer) {
                     .dest = ntohs(syn->header.source),
                     .ack = ntohl(syn->header.seq) + 1,
                     .flags = TCPHDR_SYN | TCPHDR_ACK};
-  target->inject(test::tcp_packet(answer, where.remote, where.local));
+  target->inject(test::tcp_packet(answer, where.remote, where.local), 0);
   const auto done = target->finished_call();
   ASSERT_TRUE(done);
   EXPECT_EQ(done->result, 0);
@@ -229,7 +229,7 @@ TEST_F(GlassTargetTest, ConnectIsRefused) {
                     .dest = ntohs(syn->header.source),
                     .ack = ntohl(syn->header.seq) + 1,
                     .flags = TCPHDR_RST | TCPHDR_ACK};
-  target->inject(test::tcp_packet(answer, where.remote, where.local));
+  target->inject(test::tcp_packet(answer, where.remote, where.local), 0);
   const auto done = target->finished_call();
   ASSERT_TRUE(done);
   EXPECT_EQ(done->result, -ECONNREFUSED);

@@ -65,11 +65,12 @@ bool Runner::do_inbound(const PacketEvent& packet) {
   if (!receiver_of(packet)) return fail("no socket was opened that the packet could be for");
   if (!wait_for_event()) return false;
   if (onlooker_) onlooker_(event_, target_);
-  if (const auto* tcp = std::get_if<TcpSpec>(&packet.what)) note_handshake(*tcp);
+  const auto* tcp = std::get_if<TcpSpec>(&packet.what);
+  if (tcp) note_handshake(*tcp);
   if (recorder_) record_event(format_packet(with_recorded_echo(packet)));
   auto bytes = build_packet(packet, *under_test_, {.ts_ecr_scaled = settings_.ts_ecr_scaled || recorder_});
   if (!bytes) return fail(bytes.error());
-  target_.inject(*bytes);
+  target_.inject(*bytes, tcp && tcp->payload > settings_.mss ? settings_.mss : uint16_t{0});
   return !options_.check_reasons || !event_->note || !target_.can_tell_drops() || check_note();
 }
 

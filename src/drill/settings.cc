@@ -39,7 +39,7 @@ bool set_netmask(uint8_t& prefix_len, std::string_view text) {
 
 // Known, and of no consequence to what is run here.
 bool of_no_consequence(std::string_view name) {
-  return name == "mss" || name == "verbose" || name == "debug" || name == "speed" || name == "code_command" ||
+  return name == "verbose" || name == "debug" || name == "speed" || name == "code_command" ||
          name == "code_format" || name == "code_sockopt" || name == "define";
 }
 
@@ -56,6 +56,7 @@ std::optional<bool> apply(const std::string& name, const std::string& value, Set
   if (name == "tolerance_usecs") return set_number(s.tolerance_us, value);
   if (name == "tolerance_percent") return set_number(s.tolerance_percent, value);
   if (name == "tcp_ts_tick_usecs") return set_number(s.ts_tick_us, value);
+  if (name == "mss") return set_number(s.mss, value);
   if (name == "tcp_ts_ecr_scaled") return s.ts_ecr_scaled = true;
   if (name == "strict_segments") return s.strict_segments = true;
   if (name == "ip_version") return value == "ipv4";

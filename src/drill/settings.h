@@ -17,6 +17,7 @@ struct Settings {
   bool strict_segments = false, lax = false;
   bool ts_ecr_scaled = false;
   int64_t ts_tick_us = 0;
+  uint16_t mss = 0;  // a longer injected segment counts as several of this size; 0: as one
 };
 
 std::expected<Settings, std::string> settings_of(const Script&, const RunOptions&);

@@ -93,7 +93,8 @@ class Target {
   };
   virtual std::optional<Finished> finished_call() = 0;  // taken once
 
-  virtual void inject(std::span<const uint8_t> ip_packet) = 0;
+  // gso_size: the packet stands for several of this many payload bytes each, as after receive offload; 0: for itself.
+  virtual void inject(std::span<const uint8_t> ip_packet, uint16_t gso_size) = 0;
   virtual std::optional<OutboundPacket> next_packet() = 0;  // left already, oldest first
   // The end of the packet injected last: nothing if it was accepted (or the target cannot tell: can_tell_drops()).
   virtual bool can_tell_drops() const = 0;

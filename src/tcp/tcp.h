@@ -39,6 +39,7 @@ class Tcp final : public proto {
   Result<sock*> accept(sock*) override;
   Result<size_t> sendmsg(sock*, const MsgSend&) override;
   Result<size_t> recvmsg(sock*, MsgRecv&) override;
+  Result<size_t> splice_read(sock*, MsgRecv&) override;
   Result<void> shutdown(sock*, uint8_t how) override;
   void close(sock*) override;
   void abort(sock*, int error);  // ends a connection from outside; the sock of an orphan is gone afterwards

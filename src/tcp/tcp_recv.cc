@@ -152,4 +152,11 @@ Result<size_t> tcp_recvmsg(tcp_sock* tp, MsgRecv& msg) {
   return copied;
 }
 
+// Reading by splice() does not pass the urgent mark: it waits there until recv() has stepped over it.
+Result<size_t> Tcp::splice_read(sock* sk, MsgRecv& msg) {
+  const tcp_sock* tp = tcp_sk(sk);
+  if (tp->urg_data && tp->urg_seq == tp->copied_seq && !tp->sk_receive_queue.empty()) return 0;
+  return recvmsg(sk, msg);
+}
+
 }  // namespace glass

@@ -63,8 +63,13 @@ std::expected<void, std::string> KernelHost::join_device() {
   return {};
 }
 
-bool KernelHost::write(std::span<const uint8_t> packet) {
+bool KernelHost::write(std::span<const uint8_t> packet, uint16_t gso_size) {
   virtio_net_hdr header{};
+  if (gso_size) {
+    header.gso_type = packet[0] >> 4 == 6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+    header.gso_size = gso_size;
+    header.flags = VIRTIO_NET_HDR_F_DATA_VALID;
+  }
   const std::array<iovec, 2> pieces{iovec{&header, sizeof header},
                                     iovec{const_cast<uint8_t*>(packet.data()), packet.size()}};
   return ::writev(tun_, pieces.data(), pieces.size()) > 0;

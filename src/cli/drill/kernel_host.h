@@ -1,7 +1,7 @@
 // A network namespace of the script's own with one TUN device, and a shell in it.
 //
 //   auto host = KernelHost::open(addresses);            // an error says what to do
-//   host->write(packet);   host->run("sysctl -q net.ipv4.tcp_sack=0");
+//   host->write(packet, 0);   host->run("sysctl -q net.ipv4.tcp_sack=0");
 //
 // The calling thread moves into the namespace and stays there; threads and programs it starts are in it, too.
 #pragma once
@@ -22,7 +22,7 @@ class KernelHost {
   KernelHost& operator=(const KernelHost&) = delete;
 
   int fd() const { return tun_; }  // readable when a packet has left
-  bool write(std::span<const uint8_t> ip_packet);
+  bool write(std::span<const uint8_t> ip_packet, uint16_t gso_size);  // 0: a packet of its own
   // The next packet that has left, whole also where the device would cut it, with its checksum in place. Empty: none.
   std::vector<uint8_t> read();
   std::string directory;  // where commands run; empty: here

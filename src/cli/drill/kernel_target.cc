@@ -60,9 +60,9 @@ class KernelTarget final : public drill::Target {
     return Finished{done->result, script_us(done->when)};
   }
 
-  void inject(std::span<const uint8_t> packet) override {
+  void inject(std::span<const uint8_t> packet, uint16_t gso_size) override {
     if (drops_) drops_->arm();
-    (void)host_->write(packet);
+    (void)host_->write(packet, gso_size);
     drop_ = drops_ ? drops_->first() : std::nullopt;
     sniff();
   }

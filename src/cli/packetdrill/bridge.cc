@@ -109,7 +109,7 @@ int64_t Bridge::close(int kernel_fd) {
 
 void Bridge::inject(std::span<const uint8_t> packet) {
   Lock lock(mutex_);
-  target_->inject(packet);
+  target_->inject(packet, 0);
   hand_over(lock);
 }
 
