@@ -24,6 +24,7 @@ CallThread::CallThread(std::function<void()> begin) : event_(eventfd(0, EFD_CLOE
   struct sigaction action {};
   action.sa_handler = nothing;
   sigaction(kInterrupt, &action, nullptr);
+  sigaction(SIGPIPE, &action, nullptr);  // a script expects EPIPE; not ignored, since its commands would inherit that
   thread_ = std::thread([this, begin = std::move(begin)] { work(begin); });
 }
 
