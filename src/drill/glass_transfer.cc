@@ -84,7 +84,8 @@ size_t GlassSyscalls::rcvlowat(SocketFile& s, size_t len) const {
 
 int64_t GlassSyscalls::recv_pieces(const std::shared_ptr<SocketFile>& s, msghdr& m, int flags) {
   const size_t total = size_of(m);
-  const bool blocks = !s->nonblocking && !(flags & (MSG_DONTWAIT | MSG_ERRQUEUE)), peek = flags & MSG_PEEK;
+  const bool blocks = !s->nonblocking && !(flags & (MSG_DONTWAIT | MSG_ERRQUEUE | MSG_OOB));  // those two never wait
+  const bool peek = flags & MSG_PEEK;
   const auto so_far = [&](int64_t none) { return call_.done ? static_cast<int64_t>(call_.done) : none; };
   if (call_.done && !peek && s->sk()->sk_err) return so_far(0);
   if (peek) call_.done = 0;
