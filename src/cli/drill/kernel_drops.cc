@@ -112,6 +112,7 @@ std::optional<DropTracepoint> parse_drop_tracepoint(const std::string& id, const
 std::unique_ptr<KernelDrops> KernelDrops::open() {
   static const std::optional<DropTracepoint> tracepoint = find_tracepoint();
   if (!tracepoint) return nullptr;
+  (void)kernel_symbols();  // read now: it takes a while, which a script's time must not
   perf_event_attr attr{};
   attr.size = sizeof attr;
   attr.type = PERF_TYPE_TRACEPOINT;
