@@ -39,8 +39,8 @@ bool set_netmask(uint8_t& prefix_len, std::string_view text) {
 
 // Known, and of no consequence to what is run here.
 bool of_no_consequence(std::string_view name) {
-  return name == "verbose" || name == "debug" || name == "speed" || name == "code_command" ||
-         name == "code_format" || name == "code_sockopt" || name == "define";
+  return name == "verbose" || name == "debug" || name == "speed" || name == "code_command" || name == "code_format" ||
+         name == "code_sockopt" || name == "define";
 }
 
 // False: the value cannot be read. Nothing: nobody knows the option.

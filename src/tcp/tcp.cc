@@ -77,6 +77,8 @@ void tcp_reset_connection_state(tcp_sock* tp) {
   tp->retrans_stamp = {};
   tp->undo_marker = {};
   tp->icsk_ack = {};
+  tp->icsk_ack.rcv_mss = TCP_MIN_MSS;
+  tp->retrans_out = tp->sacked_out = tp->lost_out = 0;
   tp->rcv_rtt_est = {};
   tp->rcv_rtt_last_tsecr = 0;
   tp->last_oow_ack_time = {};

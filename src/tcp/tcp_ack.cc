@@ -139,8 +139,6 @@ void ack_of_queue(tcp_sock* tp, Seq ack, Seq prior_snd_una, uint32_t flag, uint3
 
 }  // namespace
 
-bool tcp_ack_is_old(const tcp_sock* tp, const Skb& skb) { return before(TCP_SKB_CB(skb).ack_seq, tp->snd_una); }
-
 Verdict tcp_ack(tcp_sock* tp, const Skb& skb, uint32_t flag) {
   PROBE(net_of(tp).trace, skb);
   const TcpCb& cb = TCP_SKB_CB(skb);

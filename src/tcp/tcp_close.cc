@@ -27,7 +27,8 @@ void tcp_write_queue_purge(tcp_sock* tp) {
   tcp_chrono_stop(tp, TcpChrono::busy);
   tcp_zerocopy_purge(tp);
   tp->sk_wmem_queued = 0;
-  tp->packets_out = tp->retrans_out = tp->sacked_out = tp->lost_out = 0;
+  tp->packets_out = 0;
+  tp->icsk_backoff = 0;
 }
 
 void tcp_done(tcp_sock* tp) {

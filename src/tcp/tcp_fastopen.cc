@@ -83,7 +83,6 @@ tcp_sock* create_child(tcp_sock* l, const Skb& skb, request_sock* req) {
   tcp_sock* child = tcp_v4_syn_recv_sock(tcp, l, req, skb);
   if (!child) return nullptr;
   ++l->icsk_accept_queue->fastopenq.qlen;
-  ++child->segs_in;
   child->fastopen_rsk = req;
   req->tfo_listener = true;
   req->queue = l->icsk_accept_queue;

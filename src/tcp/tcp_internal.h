@@ -115,7 +115,7 @@ inline constexpr uint32_t TCP_ATO_MIN_US = 40'000, TCP_DELACK_MAX_US = 200'000, 
                           TCP_TIMEOUT_FALLBACK_US = 3'000'000;
 inline constexpr Duration TCP_TIMEWAIT_LEN = 60s, TCP_PAWS_MSL = 60s;
 inline constexpr uint32_t TCP_MAX_QUICKACKS = 16, TCP_INIT_CWND = 10, TCP_INFINITE_SSTHRESH = 0x7fffffff;
-inline constexpr uint32_t TCP_PAWS_WINDOW = 1;
+inline constexpr uint32_t TCP_PAWS_WINDOW = 1, TCP_MIN_MSS = 88;
 inline constexpr int64_t TCP_PAWS_24DAYS = 24 * 24 * 3600;
 
 // tcp_ipv4.cc
@@ -173,7 +173,6 @@ bool tcp_rate_limited(net&, Mib, Instant& last);
 
 // tcp_ack.cc, tcp_clean_rtx.cc
 Verdict tcp_ack(tcp_sock*, const Skb&, uint32_t flags);  // null: fine
-bool tcp_ack_is_old(const tcp_sock*, const Skb&);
 uint32_t tcp_clean_rtx_queue(tcp_sock*, uint32_t flag, Seq prior_fack, Seq prior_snd_una, tcp_sacktag_state&);
 
 inline void tcp_count_delivered(tcp_sock* tp, uint32_t delivered, bool ece_ack) {

@@ -109,11 +109,10 @@ ReqVerdict tcp_check_req(Tcp& tcp, tcp_sock* sk, request_sock* req, const Skb& s
   const auto drop = [](Verdict why) { return ReqVerdict{ReqFate::drop, why}; };
   if (cb.seq == req->rcv_isn && flags == TCPHDR_SYN && !s.paws_reject)
     return drop(synack_again(tcp, sk, req, skb, fastopen));
-  // A bad ACK is answered by the listener like any stray one; the request lives on.
-  if (th.ack() && !fastopen && cb.ack_seq != req->snt_isn + 1) return {ReqFate::listener};
+  // A bad ACK is answered by the listener like any stray one; the request lives on. A reset is judged by its number.
+  if (th.ack() && !th.rst() && !fastopen && cb.ack_seq != req->snt_isn + 1) return {ReqFate::listener};
   if (s.paws_reject || s.tsecr_reject || !tcp_in_window(cb, req->rcv_nxt, req->rsk_rcv_wnd))
     return drop(unacceptable(tcp, sk, req, skb, s));
-  if (!fastopen && s.opt.saw_tstamp && !after(cb.seq, req->rcv_nxt)) req->ts_recent = s.opt.rcv_tsval;
   const bool old_syn = cb.seq == req->rcv_isn;  // a SYN that merely repeats itself does no harm
   if (th.rst() || (th.syn() && !old_syn)) return drop(reset_in_window(tcp, sk, req, skb, fastopen));
   if (!th.ack()) return drop(DROP(TCP_REQUEST));
@@ -123,6 +122,8 @@ ReqVerdict tcp_check_req(Tcp& tcp, tcp_sock* sk, request_sock* req, const Skb& s
     tcp.ns().trace.count(Mib::TcpExtTCPDeferAcceptDrop);
     return drop(DROP(TCP_DEFERRED));
   }
+  // What it says of timestamps counts for the child it makes, not for the request.
+  if (s.opt.saw_tstamp && !after(cb.seq, req->rcv_nxt) && !tcp_accept_queue_full(sk)) req->ts_recent = s.opt.rcv_tsval;
   return {ReqFate::child};
 }
 
@@ -155,6 +156,7 @@ void child_sequence(tcp_sock* c, const request_sock* req) {
   c->rcv_wnd = c->rcv_ssthresh = req->rsk_rcv_wnd;
   c->window_clamp = req->wscale_ok ? req->window_clamp : std::min<uint32_t>(req->window_clamp, 65535);
   c->total_retrans = req->num_retrans;
+  c->segs_in = 1;  // the SYN
 }
 
 // A repeated SYN-ACK may have been repeated for nothing: the timestamp of the first tells when its echo comes.

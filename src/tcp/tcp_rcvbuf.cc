@@ -204,7 +204,7 @@ void tcp_measure_rcv_mss(tcp_sock* tp, const RcvSegment& skb) {
   // SACK blocks make segments shorter now and then, so the header counts as well.
   const uint32_t whole = len + skb.header;
   const bool plain = !(skb.tcp_flags & (TCPHDR_FIN | TCPHDR_URG | TCPHDR_SYN | TCPHDR_PSH));
-  if (whole >= 536 + sizeof(tcphdr) || (whole >= 88 + sizeof(tcphdr) && plain)) {
+  if (whole >= 536 + sizeof(tcphdr) || (whole >= TCP_MIN_MSS + sizeof(tcphdr) && plain)) {
     const uint32_t invariant = whole - tp->tcp_header_len;
     ack.last_seg_size = static_cast<uint16_t>(std::min<uint32_t>(invariant, 65535));
     if (invariant == last) {  // twice the same size below the estimate: the peer's segments are that small

@@ -131,7 +131,7 @@ Result<void> set_tcp_option(tcp_sock* tp, int name, int value) {
     case TCP_QUICKACK: return set_quickack(tp, value);
     case TCP_MAXSEG:
       return value == 0 ? (tp->rx_opt.user_mss = 0, Result<void>{})
-                        : set_between(tp->rx_opt.user_mss, value, 88, 32767);
+                        : set_between(tp->rx_opt.user_mss, value, TCP_MIN_MSS, 32767);
     case TCP_KEEPIDLE: return set_keepidle(tp, value);
     case TCP_KEEPINTVL: return set_between(tp->keepalive_intvl, value, 1, 32767);
     case TCP_KEEPCNT: return set_between(tp->keepalive_probes, value, 1, 127);

@@ -123,10 +123,11 @@ void tcp_rcv_state_process(tcp_sock* tp, Skb skb) {
   }
   if (!th.ack() && !th.rst() && !th.syn()) return kfree_skb_reason(std::move(skb), DROP(TCP_FLAGS));
   if (!tcp_validate_incoming(tp, skb, false)) return;  // ended there
-  if (tp->skc_state == SYN_RECV && tcp_ack_is_old(tp, skb)) return refuse_ack(tp, std::move(skb), DROP(TCP_OLD_ACK));
+  const bool old_ack = before(TCP_SKB_CB(skb).ack_seq, tp->snd_una);
   const uint32_t flags =
       FLAG_SLOWPATH | FLAG_UPDATE_TS_RECENT | (tp->skc_state == SYN_RECV ? FLAG_NO_CHALLENGE_ACK : 0u);
   if (Verdict why = tcp_ack(tp, skb, flags)) return refuse_ack(tp, std::move(skb), why);
+  if (old_ack && tp->skc_state == SYN_RECV) return refuse_ack(tp, std::move(skb), DROP(TCP_OLD_ACK));
   if (Verdict why = ack_changes_state(tp, skb)) return kfree_skb_reason(std::move(skb), why);
   if (tp->skc_state == CLOSE) return consume_skb(std::move(skb));  // TIME_WAIT or gone: its ACK was all it had to say
   process_data(tp, std::move(skb));

@@ -114,7 +114,7 @@ Verdict without_ack(tcp_sock* tp, Skb& skb) {
   const tcphdr& th = tcp_hdr(*skb);
   if (th.rst()) return DROP(TCP_RESET);
   const tcp_options_received& o = tp->rx_opt;
-  if (o.ts_recent_stamp && o.saw_tstamp && !tcp_paws_check(o, 0, now_of(tp))) return DROP(TCP_RFC7323_PAWS);
+  if (o.ts_recent_stamp && o.saw_tstamp && tcp_paws_reject(o, false, now_of(tp))) return DROP(TCP_RFC7323_PAWS);
   if (!th.syn()) return DROP(TCP_FLAGS);
   simultaneous_open(tp, std::move(skb));
   return nullptr;

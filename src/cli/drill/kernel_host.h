@@ -21,7 +21,7 @@ class KernelHost {
   KernelHost(const KernelHost&) = delete;
   KernelHost& operator=(const KernelHost&) = delete;
 
-  int fd() const { return tun_; }  // readable when a packet has left
+  int fd() const { return tun_; }                                     // readable when a packet has left
   bool write(std::span<const uint8_t> ip_packet, uint16_t gso_size);  // 0: a packet of its own
   // The next packet that has left, whole also where the device would cut it, with its checksum in place. Empty: none.
   std::vector<uint8_t> read();
