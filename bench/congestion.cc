@@ -18,9 +18,10 @@ void print_result(test::BulkFlow& flow, const std::string& algorithm) {
   const glass::tcp_info i = flow.info();
   fmt::print(
       "{{\"algorithm\": \"{}\", \"goodput_mbits\": {:.3f}, \"data_segs_out\": {}, \"retrans\": {}, "
-      "\"dsack_dups\": {}, \"timeouts\": {}, \"reord_seen\": {}}}\n",
+      "\"dsack_dups\": {}, \"timeouts\": {}, \"reord_seen\": {}, \"dropped\": {}}}\n",
       algorithm, flow.goodput_mbits(), i.tcpi_data_segs_out, i.tcpi_total_retrans, i.tcpi_dsack_dups,
-      flow.sender_trace().value(Mib::TcpExtTCPTimeouts), i.tcpi_reord_seen);
+      flow.sender_trace().value(Mib::TcpExtTCPTimeouts), i.tcpi_reord_seen,
+             flow.sender_trace().drops_for(DropReason::QDISC_OVERLIMIT));
 }
 
 void print_trace(test::BulkFlow& flow, double seconds) {
