@@ -45,7 +45,6 @@ OutOptions established_options(tcp_sock* tp) {
 }
 
 uint16_t window_field(tcp_sock* tp, uint16_t flags) {
-  if (flags & TCPHDR_RST) return 0;
   if (flags & TCPHDR_SYN) {  // not scaled
     tp->rcv_wup = tp->rcv_nxt;
     return static_cast<uint16_t>(std::min<uint32_t>(tp->rcv_wnd, 65535));
