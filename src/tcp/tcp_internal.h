@@ -568,7 +568,8 @@ void tcp_clear_timers(tcp_sock*);
 void tcp_reset_timer(tcp_sock*, TcpTimer, Instant);
 inline void tcp_clear_timer(tcp_sock* tp, TcpTimer t) { tp->deadline[static_cast<size_t>(t)] = kNever; }
 inline Instant tcp_deadline(const tcp_sock* tp, TcpTimer t) { return tp->deadline[static_cast<size_t>(t)]; }
-void tcp_reset_xmit_timer(tcp_sock*, uint8_t what, Duration in);
+// With `pace_delay` the time counts from when pacing lets the next packet leave.
+void tcp_reset_xmit_timer(tcp_sock*, uint8_t what, Duration in, bool pace_delay = false);
 uint32_t tcp_probe0_when_us(const tcp_sock*);
 uint32_t tcp_probe0_base_us(const tcp_sock*);  // without backoff
 void tcp_set_keepalive(tcp_sock*, bool on);

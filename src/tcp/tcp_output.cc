@@ -70,7 +70,7 @@ void note_limits(tcp_sock* tp, TcpLimits limited, uint32_t sent) {
 // Nothing in flight and nothing may leave: only a probe will find out when the window opens.
 void tcp_check_probe_timer(tcp_sock* tp) {
   if (!tp->packets_out && !tp->icsk_pending && !tp->sk_write_queue.empty())
-    tcp_reset_xmit_timer(tp, ICSK_TIME_PROBE0, std::chrono::microseconds(tcp_probe0_base_us(tp)));
+    tcp_reset_xmit_timer(tp, ICSK_TIME_PROBE0, std::chrono::microseconds(tcp_probe0_base_us(tp)), true);
 }
 
 }  // namespace

@@ -77,7 +77,7 @@ void tcp_ack_probe(tcp_sock* tp) {
   if (!head) return;
   if (after(TCP_SKB_CB(head).end_seq, tcp_wnd_end(tp))) {
     const Duration when = tcp_clamp_probe0_to_user_timeout(tp, us(tcp_probe0_when_us(tp)));
-    return tcp_reset_xmit_timer(tp, ICSK_TIME_PROBE0, when);
+    return tcp_reset_xmit_timer(tp, ICSK_TIME_PROBE0, when, true);
   }
   tp->icsk_backoff = 0;
   tp->icsk_probes_tstamp = {};
@@ -97,7 +97,7 @@ void tcp_send_probe0(tcp_sock* tp) {
     if (tp->icsk_backoff < net_of(tp).sysctl.tcp_retries2) ++tp->icsk_backoff;
     next = us(tcp_probe0_when_us(tp));
   }
-  tcp_reset_xmit_timer(tp, ICSK_TIME_PROBE0, tcp_clamp_probe0_to_user_timeout(tp, next));
+  tcp_reset_xmit_timer(tp, ICSK_TIME_PROBE0, tcp_clamp_probe0_to_user_timeout(tp, next), true);
 }
 
 }  // namespace glass

@@ -132,7 +132,7 @@ void tcp_xmit_retransmit_queue(tcp_sock* tp) {
     if (tcp_in_cwnd_reduction(tp)) tp->prr_out += cb.pcount;
     if (s == head && tp->icsk_pending != ICSK_TIME_REO_TIMEOUT) rearm_timer = true;
   }
-  if (rearm_timer) tcp_reset_xmit_timer(tp, ICSK_TIME_RETRANS, std::chrono::microseconds(tp->icsk_rto_us));
+  if (rearm_timer) tcp_reset_xmit_timer(tp, ICSK_TIME_RETRANS, std::chrono::microseconds(tp->icsk_rto_us), true);
 }
 
 // What is marked lost goes out again, but not because of congestion: the window stays.

@@ -166,7 +166,7 @@ void tcp_rearm_rto(tcp_sock* tp) {
   Duration rto = us(tp->icsk_rto_us);
   if (tp->icsk_pending == ICSK_TIME_REO_TIMEOUT || tp->icsk_pending == ICSK_TIME_LOSS_PROBE)
     rto = std::max(tcp_rto_delta(tp), us(1));
-  tcp_reset_xmit_timer(tp, ICSK_TIME_RETRANS, rto);
+  tcp_reset_xmit_timer(tp, ICSK_TIME_RETRANS, rto, true);
 }
 
 void tcp_set_xmit_timer(tcp_sock* tp) {

@@ -106,7 +106,8 @@ void tcp_reset_timer(tcp_sock* tp, TcpTimer which, Instant when) {
   if (!tp->timer.pending() || when < tp->timer.expires) net_of(tp).timers.mod_timer(&tp->timer, when);
 }
 
-void tcp_reset_xmit_timer(tcp_sock* tp, uint8_t what, Duration in) {
+void tcp_reset_xmit_timer(tcp_sock* tp, uint8_t what, Duration in, bool pace_delay) {
+  if (pace_delay) in += std::max(tp->tcp_wstamp - now_of(tp), Duration::zero());
   tp->icsk_pending = what;
   tcp_reset_timer(tp, TcpTimer::retransmit, now_of(tp) + std::min(in, us(tcp_rto_max_us(tp))));
 }

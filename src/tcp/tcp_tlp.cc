@@ -56,7 +56,7 @@ bool tcp_schedule_loss_probe(tcp_sock* tp, bool advancing_rto) {
   if (tp->srtt_us) timeout = us(tp->srtt_us >> 2) + (tp->packets_out == 1 ? us(tcp_rto_min_us(tp)) : 2ms);
   const Duration rto = advancing_rto ? us(tp->icsk_rto_us) : tcp_rto_delta(tp);
   if (rto > Duration::zero()) timeout = std::min(timeout, rto);
-  tcp_reset_xmit_timer(tp, ICSK_TIME_LOSS_PROBE, timeout);
+  tcp_reset_xmit_timer(tp, ICSK_TIME_LOSS_PROBE, timeout, true);
   return true;
 }
 
