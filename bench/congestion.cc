@@ -2,7 +2,8 @@
 //
 //   congestion flow --path "delay 20ms loss 0.1%" --seconds 30 --seed 1      one JSON line with the result
 //   congestion trace --algorithm bbr --seconds 20                            a line every 10 ms: time, window, rate ...
-//   congestion relay --left tun0 --right tun1 --path "delay 20ms"            carries packets between two TUN devices
+//   congestion relay --left tun0 --right tun1 --path "delay 20ms"            carries packets between two TUN devices,
+//                                                                            and says at the end how many it dropped
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -19,13 +20,14 @@ void print_result(test::BulkFlow& flow, const std::string& algorithm) {
   fmt::print(
       "{{\"algorithm\": \"{}\", \"goodput_mbits\": {:.3f}, \"data_segs_out\": {}, \"retrans\": {}, "
       "\"dsack_dups\": {}, \"timeouts\": {}, \"reord_seen\": {}, \"dropped\": {}}}\n",
-      algorithm, flow.goodput_mbits(), i.tcpi_data_segs_out, i.tcpi_total_retrans, i.tcpi_dsack_dups,
-      flow.sender_trace().value(Mib::TcpExtTCPTimeouts), i.tcpi_reord_seen,
-             flow.sender_trace().drops_for(DropReason::QDISC_OVERLIMIT));
+      algorithm, static_cast<double>(i.tcpi_bytes_acked) * 8 / 1e6 / flow.seconds(), i.tcpi_data_segs_out,
+      i.tcpi_total_retrans, i.tcpi_dsack_dups, flow.sender_trace().value(Mib::TcpExtTCPTimeouts), i.tcpi_reord_seen,
+      flow.sender_trace().drops_for(DropReason::QDISC_OVERLIMIT) +
+          flow.receiver_trace().drops_for(DropReason::QDISC_DROP));
 }
 
 void print_trace(test::BulkFlow& flow, double seconds) {
-  fmt::print("seconds,cwnd,ssthresh,rtt_ms,goodput_mbits,retrans,delivered_ce\n");
+  fmt::print("seconds,cwnd,ssthresh,rtt_ms,goodput_mbits,retrans,delivered_ce,pacing_mbits\n");
   uint64_t before_it = 0;
   for (int step = 1; step <= seconds * 100; ++step) {
     flow.run(10ms);
@@ -33,8 +35,9 @@ void print_trace(test::BulkFlow& flow, double seconds) {
     const double mbits = static_cast<double>(flow.received() - before_it) * 8 / 1e6 / 0.010;
     before_it = flow.received();
     const uint32_t ssthresh = i.tcpi_snd_ssthresh == 0x7fffffff ? 0 : i.tcpi_snd_ssthresh;
-    fmt::print("{:.2f},{},{},{:.3f},{:.2f},{},{}\n", step / 100.0, i.tcpi_snd_cwnd, ssthresh, i.tcpi_rtt / 1000.0,
-               mbits, i.tcpi_total_retrans, i.tcpi_delivered_ce);
+    fmt::print("{:.2f},{},{},{:.3f},{:.2f},{},{},{:.2f}\n", step / 100.0, i.tcpi_snd_cwnd, ssthresh,
+               i.tcpi_rtt / 1000.0, mbits, i.tcpi_total_retrans, i.tcpi_delivered_ce,
+               static_cast<double>(i.tcpi_pacing_rate) * 8 / 1e6);
   }
 }
 

@@ -2,187 +2,171 @@
 """One flow over a 100 Mbit/s link with a round trip of 40 ms and a queue of one bandwidth-delay product.
 
   bench/congestion.py goodput          Glasstack's CUBIC in virtual time against the kernel's in real time, a table
-  bench/congestion.py plot             the window over time of Reno, CUBIC, BBR and DCTCP, as SVG
+  bench/congestion.py goodput --no-kernel --runs 20 --only jitter --each
+  bench/congestion.py plot             the window over time of Reno, CUBIC, BBR and DCTCP, into docs/congestion.svg
 
 The kernel sends to itself between two network namespaces; in between, `congestion relay` carries the packets through
-the very qdiscs of the simulation. That needs root or user namespaces (the script asks scripts/in_netns for one).
+the very qdiscs of the simulation. That needs root or user namespaces (the script asks scripts/in_netns for one). The
+same seed loses the same packets on both sides. The table's rows are medians and ranges; spurious is what was
+retransmitted beyond what the network had dropped.
 """
 import argparse
 import json
 import os
-import socket
 import statistics
-import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+sys.dont_write_bytecode = True
+from kernel_flow import kernel_flow  # noqa: E402
+from svg_plot import Line, Panel, render  # noqa: E402
+
 ROOT = Path(__file__).resolve().parent.parent
-PATHS = {
-    "no loss": "delay 20ms",
-    "0.01 % loss": "delay 20ms loss 0.01%",
-    "0.1 % loss": "delay 20ms loss 0.1%",
-    "1 % loss": "delay 20ms loss 1%",
-    "5 ms jitter": "delay 20ms 5ms",
-}
+# What it is called, netem's words for it, how many runs: with reordering no two are alike.
+PATHS = (
+    ("no loss", "delay 20ms", 2),
+    ("0.01 % loss", "delay 20ms loss 0.01%", 3),
+    ("0.1 % loss", "delay 20ms loss 0.1%", 3),
+    ("1 % loss", "delay 20ms loss 1%", 3),
+    ("5 ms jitter", "delay 20ms 5ms", 9),
+)
 LINK = "link rate 100mbit limit 333"
-PORT = 5001
+MARKING = LINK + " ecn 65"
 
 
-# --- Glasstack
-
-def glass_flow(program, path, seconds, seed, algorithm="cubic"):
-    out = subprocess.run([program, "flow", "--link", LINK, "--path", path, "--seconds", str(seconds), "--seed", str(seed),
-                          "--algorithm", algorithm], check=True, capture_output=True, text=True).stdout
-    return json.loads(out)
+def enter_namespace():
+    if os.environ.get("GLASS_IN_NETNS") != "1":
+        os.execv(ROOT / "scripts/in_netns", [str(ROOT / "scripts/in_netns"), sys.executable, __file__, *sys.argv[1:]])
 
 
-# --- the kernel
-
-def ip(*words):
-    subprocess.run(["ip", *words], check=True)
+def glass(program, command, *words):
+    return subprocess.run([program, command, *map(str, words)], check=True, capture_output=True, text=True).stdout
 
 
-def tune():
-    Path("/proc/sys/net/ipv4/tcp_no_metrics_save").write_text("1")
-
-
-def kernel_receiver():
-    """In a namespace of its own; tun1 is moved into it. Says how much had come, every time it is asked."""
-    print("started", flush=True)
-    if not sys.stdin.readline():
-        return
-    tune()
-    ip("link", "set", "lo", "up")
-    ip("addr", "add", "10.9.0.2/24", "dev", "tun1")
-    ip("link", "set", "tun1", "up")
-    listener = socket.create_server(("10.9.0.2", PORT))
-    print("listening", flush=True)
-    connection, _ = listener.accept()
-    buffer = bytearray(1 << 20)
-    total = 0
-    while True:
-        n = connection.recv_into(buffer)
-        if not n:
-            break
-        total += n
-    print(total, flush=True)
-
-
-def tcp_info(s):
-    raw = s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-    (retrans,) = struct.unpack_from("I", raw, 100)
-    (data_segs_out,) = struct.unpack_from("I", raw, 156)
-    dsack_dups, reord_seen = struct.unpack_from("II", raw, 208 + 8)
-    return {"retrans": retrans, "data_segs_out": data_segs_out, "dsack_dups": dsack_dups, "reord_seen": reord_seen}
-
-
-def expect(process, word):
-    line = process.stdout.readline()
-    if line != word + "\n":
-        raise SystemExit(f"{process.args}: {line!r} instead of {word!r}")
-
-
-def kernel_flow(program, path, seconds, seed):
-    """Called inside a namespace of its own."""
-    relay = subprocess.Popen(["chrt", "-f", "50", program, "relay", "--link", LINK, "--path", path, "--seed", str(seed)],
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    expect(relay, "ready")
-    receiver = subprocess.Popen(["unshare", "-n", sys.executable, __file__, "kernel-receiver"], stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE, text=True)
-    expect(receiver, "started")
-    ip("link", "set", "tun1", "netns", str(receiver.pid))
-    receiver.stdin.write("\n")
-    receiver.stdin.flush()
-    expect(receiver, "listening")
-    tune()
-    ip("addr", "add", "10.9.0.1/24", "dev", "tun0")
-    ip("link", "set", "tun0", "up")
-    try:
-        s = socket.socket()
-        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
-        s.connect(("10.9.0.2", PORT))
-        data = bytes(1 << 18)
-        begin = time.monotonic()
-        s.settimeout(1)
-        while time.monotonic() - begin < seconds:
-            try:
-                s.send(data)
-            except TimeoutError:
-                pass
-        acked = bytes_acked(s)
-        elapsed = time.monotonic() - begin
-        info = tcp_info(s)
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        s.close()
-    finally:
-        relay.stdin.close()
-        relay.wait(10)
-        receiver.kill()
-        receiver.wait(10)
-    return {"goodput_mbits": acked * 8 / 1e6 / elapsed, **info}
-
-
-def bytes_acked(s):
-    raw = s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-    return struct.unpack_from("Q", raw, 120)[0]
+def glass_flow(program, path, seconds, seed):
+    return json.loads(glass(program, "flow", "--link", LINK, "--path", path, "--seconds", seconds, "--seed", seed))
 
 
 # --- goodput
 
+def spurious(run):
+    return 100 * max(0, run["retrans"] - run["dropped"]) / run["data_segs_out"]
+
+
+def shown(values, digits):
+    values = sorted(values)
+    return f"{statistics.median(values):.{digits}f} ({values[0]:.{digits}f} to {values[-1]:.{digits}f})"
+
+
+def row_of(path, who, runs, ratio=""):
+    retransmitted = shown([100 * r["retrans"] / r["data_segs_out"] for r in runs], 2)
+    needless = shown([spurious(r) for r in runs], 2)
+    goodput = shown([r["goodput_mbits"] for r in runs], 1)
+    return f"{path:12} {who:9} {len(runs):4} {goodput:>22} {ratio:>6} {retransmitted:>22} {needless:>22}"
+
+
+def print_rows(row, each):
+    if each:
+        for who, name in (("kernel", "kernel"), ("glass", "Glasstack")):
+            for seed, r in enumerate(row.get(who, ()), 1):
+                print(row_of(f"  seed {seed}", name, [r]))
+    ratio = ""
+    if "kernel" in row:
+        print(row_of(row["path"], "kernel", row["kernel"]))
+        ours, theirs = (statistics.median(r["goodput_mbits"] for r in row[who]) for who in ("glass", "kernel"))
+        ratio = f"{ours / theirs:.3f}"
+    print(row_of(row["path"], "Glasstack", row["glass"], ratio), flush=True)
+
+
 def goodput(args):
-    if args.kernel and os.environ.get("GLASS_IN_NETNS") != "1":
-        os.execv(ROOT / "scripts/in_netns", [str(ROOT / "scripts/in_netns"), sys.executable, __file__, *sys.argv[1:]])
+    if args.kernel:
+        enter_namespace()
     results = []
-    for name, path in PATHS.items():
-        if args.only and args.only not in name:
+    print(f"{'path':12} {'stack':9} {'runs':>4} {'goodput, Mbit/s':>22} {'ratio':>6} {'retransmitted, %':>22} "
+          f"{'spurious, %':>22}")
+    for name, path, runs in PATHS:
+        if args.only not in name:
             continue
-        row = {"path": name, "netem": path}
-        row["glass"] = [glass_flow(args.program, path, args.seconds, seed) for seed in range(1, args.seeds + 1)]
+        seeds = range(1, (args.runs or runs) + 1)
+        row = {"path": name, "netem": path, "link": LINK}
+        row["glass"] = [glass_flow(args.program, path, args.seconds, seed) for seed in seeds]
         if args.kernel:
-            row["kernel"] = []
-            for seed in range(1, args.launches + 1):
-                row["kernel"].append(kernel_flow(args.program, path, args.seconds, seed))
+            row["kernel"] = [kernel_flow(args.program, LINK, path, args.seconds, seed)[0] for seed in seeds]
         results.append(row)
-        print(format_row(row), flush=True)
+        print_rows(row, args.each)
     if args.out:
         Path(args.out).write_text(json.dumps({"kernel": os.uname().release, "seconds": args.seconds, "rows": results}, indent=1))
 
 
-def median(runs, key):
-    return statistics.median(r[key] for r in runs)
+# --- plot
+
+class Traces:
+    """What tcp_info said over time, of each algorithm and of the kernel's where it has it."""
+
+    def __init__(self, args):
+        self.glass, self.kernel = {}, {}
+        for algorithm in ("reno", "cubic", "bbr", "dctcp"):
+            ecn = ["--ecn", "--link", MARKING] if algorithm == "dctcp" else ["--link", LINK]
+            header, *rows = glass(args.program, "trace", "--algorithm", algorithm, "--seconds", args.seconds, *ecn).split()
+            self.glass[algorithm] = [dict(zip(header.split(","), map(float, r.split(",")))) for r in rows]
+            available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
+            if args.kernel and algorithm in available and algorithm != "dctcp":
+                self.kernel[algorithm] = kernel_flow(args.program, LINK, "delay 20ms", args.seconds, 1, algorithm)[1]
+
+    def lines(self, algorithm, field, ssthresh=False):
+        def points(trace, name):
+            return [(r["seconds"], r[name]) for r in trace if name != "ssthresh" or r[name]]
+
+        lines = [Line("Glasstack", points(self.glass[algorithm], field))]
+        if algorithm in self.kernel:
+            lines.append(Line("Linux " + os.uname().release.split("-")[0], points(self.kernel[algorithm], field), "4 3"))
+        if ssthresh:
+            lines.append(Line("ssthresh", points(self.glass[algorithm], "ssthresh"), "1 2"))
+        return lines
 
 
-def format_runs(runs):
-    low, high = min(r["goodput_mbits"] for r in runs), max(r["goodput_mbits"] for r in runs)
-    return (f"{median(runs, 'goodput_mbits'):6.2f} ({low:6.2f} to {high:6.2f}) Mbit/s, retransmitted "
-            f"{100 * median(runs, 'retrans') / median(runs, 'data_segs_out'):5.2f} %, needlessly "
-            f"{100 * median(runs, 'dsack_dups') / median(runs, 'data_segs_out'):5.2f} %")
+def panels(t, seconds):
+    cwnd, whole = "cwnd (segments)", (0, seconds)
+    full = [(331, "path"), (664, "path and queue")]
+    return [
+        Panel("Reno", whole, (0, 900), cwnd, t.lines("reno", "cwnd", True), full),
+        Panel("Reno, slow start", (0, 1.5), (0, 1400), cwnd, t.lines("reno", "cwnd"), full),
+        Panel("CUBIC", whole, (0, 900), cwnd, t.lines("cubic", "cwnd", True), full),
+        Panel("CUBIC, slow start with HyStart", (0, 1.5), (0, 1400), cwnd, t.lines("cubic", "cwnd"), full),
+        Panel("BBR", whole, (0, 1200), cwnd, t.lines("bbr", "cwnd"), full[:1]),
+        Panel("BBR, start-up, drain, probing", (0, 3), (0, 300), "pacing (Mbit/s)", t.lines("bbr", "pacing_mbits"),
+              [(100, "link")]),
+        Panel("DCTCP", whole, (0, 900), cwnd, t.lines("dctcp", "cwnd"), [full[0], (396, "path and 65 packets")]),
+        Panel("DCTCP, a part of it", (seconds - 5, seconds), (360, 420), cwnd, t.lines("dctcp", "cwnd"),
+              [(396, "path and 65 packets")]),
+    ]
 
 
-def format_row(row):
-    text = f"{row['path']:12} Glasstack {format_runs(row['glass'])}"
-    if "kernel" in row:
-        ratio = median(row["glass"], "goodput_mbits") / median(row["kernel"], "goodput_mbits")
-        text += f"\n{'':12} kernel    {format_runs(row['kernel'])}   Glasstack/kernel {ratio:.3f}"
-    return text
+def plot(args):
+    if args.kernel:
+        enter_namespace()
+    title = "One flow over 100 Mbit/s, 40 ms, a queue of 333 packets (DCTCP: marked behind 65)"
+    Path(args.out).write_text(render(title, panels(Traces(args), args.seconds)))
 
 
 def main():
-    if sys.argv[1:] == ["kernel-receiver"]:
-        return kernel_receiver()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default=str(ROOT / "build/release/bench/congestion"))
     subs = parser.add_subparsers(required=True)
     g = subs.add_parser("goodput")
-    g.add_argument("--seconds", type=float, default=30)
-    g.add_argument("--seeds", type=int, default=9, help="runs of Glasstack")
-    g.add_argument("--launches", type=int, default=3, help="runs of the kernel")
-    g.add_argument("--only", help="only paths with this in their name")
+    g.add_argument("--seconds", type=float, default=20)
+    g.add_argument("--runs", type=int, help="of each, with seeds from 1 on")
+    g.add_argument("--only", default="", help="only paths with this in their name")
+    g.add_argument("--each", action="store_true", help="a row for each run as well")
     g.add_argument("--no-kernel", dest="kernel", action="store_false")
-    g.add_argument("--out")
+    g.add_argument("--out", help="everything measured, as JSON")
     g.set_defaults(run=goodput)
+    p = subs.add_parser("plot")
+    p.add_argument("--seconds", type=float, default=25)
+    p.add_argument("--no-kernel", dest="kernel", action="store_false", help="without the kernel's window beside it")
+    p.add_argument("--out", default=str(ROOT / "docs/congestion.svg"))
+    p.set_defaults(run=plot)
     args = parser.parse_args()
     return args.run(args)
 

@@ -26,6 +26,8 @@ namespace {
 using namespace glass;
 
 constexpr size_t kMtu = 65536;
+// Packets of a TUN device have no Ethernet header; a link's time is counted with one, as in the simulation.
+constexpr uint32_t kHeader = 14;
 
 // Plain IP packets, no offload: the kernel cuts what it sends to the device's MTU.
 int open_tun(const std::string& name) {
@@ -53,7 +55,8 @@ class Relay {
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
 
-  void run() {
+  // Until standard input ends; how many packets were dropped.
+  uint64_t run() {
     for (;;) {
       const Instant now = ns_.now = EventLoop::clock();
       take(left_, *link_, now);
@@ -62,7 +65,7 @@ class Relay {
       give(*path_, right_, now);
       give(*back_, left_, now);
       const Instant next = std::min({link_->next_dequeue(), path_->next_dequeue(), back_->next_dequeue()});
-      if (!wait(next)) return;
+      if (!wait(next)) return ns_.trace.drops();
     }
   }
 
@@ -77,9 +80,10 @@ class Relay {
     for (int i = 0; i < 64; ++i) {
       const ssize_t n = read(fd, buffer_.data(), buffer_.size());
       if (n <= 0) return;
-      Skb skb = alloc_skb(pool_, ns_.trace, static_cast<uint32_t>(n), 0);
+      Skb skb = alloc_skb(pool_, ns_.trace, static_cast<uint32_t>(n) + kHeader, 0);
+      std::memset(skb_put(skb, kHeader), 0, kHeader);
       std::memcpy(skb_put(skb, static_cast<uint32_t>(n)), buffer_.data(), static_cast<size_t>(n));
-      skb_reset_network_header(skb);
+      skb_set_network_header(skb, kHeader);
       skb->protocol = ETH_P_IP;
       into.enqueue(std::move(skb), now);
     }
@@ -87,7 +91,7 @@ class Relay {
 
   static void give(Qdisc& from, int fd, Instant now) {
     while (Skb skb = from.dequeue(now)) {
-      if (pskb_may_pull(skb, skb->len)) (void)!write(fd, skb->data, skb->len);
+      if (pskb_may_pull(skb, skb->len)) (void)!write(fd, skb->data + kHeader, skb->len - kHeader);
       consume_skb(std::move(skb));
     }
   }
@@ -116,7 +120,7 @@ int run_relay(const RelayConfig& config) {
   Relay relay(config);
   fmt::print("ready\n");
   std::fflush(stdout);
-  relay.run();
+  fmt::print("{}\n", relay.run());
   return 0;
 }
 
