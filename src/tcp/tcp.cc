@@ -28,9 +28,15 @@ Tcp::Tcp(net& n, Ip& ip)
   ip_.inet_add_protocol(IPPROTO_TCP, {tcp_v4_rcv, tcp_v4_err, this});
 }
 
-// What is still in the tables belongs to nobody any more: orphans, TIME_WAIT and half-open entries.
+// What is still in the tables belongs to nobody any more: listeners, orphans, TIME_WAIT and half-open entries.
 Tcp::~Tcp() {
   net_.timers.del_timer(&tsq_timer_);
+  std::vector<tcp_sock*> listeners;
+  for (const auto& [port, of_port] : hashinfo_->lhash) listeners.insert(listeners.end(), of_port.begin(), of_port.end());
+  for (tcp_sock* l : listeners) {
+    tcp_listen_stop(l);
+    tcp_destroy(l);
+  }
   std::vector<sock_common*> left;
   for (sock_common* s : hashinfo_->ehash)
     for (; s; s = s->skc_next) left.push_back(s);

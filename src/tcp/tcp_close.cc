@@ -64,6 +64,7 @@ bool discard_unread(tcp_sock* tp) {
 void tcp_destroy(tcp_sock* tp) {
   Tcp& tcp = tp->tcp();
   tcp_clear_timers(tp);
+  reqsk_fastopen_remove(tp, false);
   tcp.hashinfo().remove(tp);
   tcp.hashinfo().unbind(tp);
   tcp_write_queue_purge(tp);
