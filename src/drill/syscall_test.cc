@@ -48,7 +48,7 @@ struct FakeCalls final : Syscalls {
     return note(text(fd));
   }
   int64_t readv(int fd, const iovec* v, int n) override {
-    if (v->iov_base) std::memcpy(v->iov_base, content.data(), std::min(content.size(), v->iov_len));
+    if (v->iov_base && !content.empty()) std::memcpy(v->iov_base, content.data(), std::min(content.size(), v->iov_len));
     return note(text(fd, v->iov_len, n, v->iov_base != nullptr));
   }
   int64_t writev(int fd, const iovec* v, int n) override {
