@@ -146,7 +146,8 @@ void tcp_rcv_synsent_state_process(tcp_sock* tp, Skb skb) {
   if (!th.ack()) {
     why = without_ack(tp, skb);
     if (!why) return;  // keeps nothing: it is consumed
-  } else if ((why = check_ack(tp, skb)) != nullptr) {
+  } else if (const Verdict refused = check_ack(tp, skb)) {
+    why = refused;
     tcp_v4_send_reset(tp->tcp(), skb, tp);
   } else if (th.rst()) {
     tcp_reset(tp);
