@@ -123,11 +123,11 @@ bool Runner::do_code(const CodeEvent& code) {
   if (auto error = add_info_variables(target_, under_test_->fd, variables_)) return fail(*error);
   if (recorder_) record_event(text_without_time(*event_));
   auto done = run_code(code.text, variables_);
-  if (done) return true;
   if (recorder_) {
-    recorder_->note(recorder_->last(), done.error().text);
+    done ? record_printed(*done) : recorder_->note(recorder_->last(), done.error().text);
     return true;
   }
+  if (done) return true;
   fail(done.error().text);
   result_.failure->line += std::max(0, done.error().line - 1);
   return false;

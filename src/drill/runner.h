@@ -73,6 +73,7 @@ class Runner {
   // recording: what came is written down, and nothing of it fails
   bool record_outbound(const PacketEvent&);
   void record_event(std::string text);
+  void record_printed(std::string_view);
   void record_what_left();
   void record_packet(const SeenPacket&);
   void record_return(const Pending&, int64_t result, int64_t at_us, bool as_scripted);

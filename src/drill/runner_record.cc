@@ -41,6 +41,13 @@ void Runner::record_event(std::string text) {
   recorder_->line(target_.now_us(), std::move(text));
 }
 
+// What the code prints stands behind it.
+void Runner::record_printed(std::string_view printed) {
+  std::string note;
+  for (char c : printed.substr(0, printed.find_last_not_of('\n') + 1)) note += c == '\n' ? ' ' : c;
+  recorder_->note(recorder_->last(), std::move(note));
+}
+
 // The expected packet says how long to wait, and what its time stamp is called.
 bool Runner::record_outbound(const PacketEvent& packet) {
   const auto& tcp = std::get<TcpSpec>(packet.what);

@@ -253,9 +253,10 @@ TEST(Runner, RecordsWhatTheTargetDoes) {
   target.sends(20'002, "> P. 1:11(10) ack 1 win 77");
   target.sends(220'000, "> P. 1:11(10) ack 1 win 77");
   target.returns("read", 3, 140'000);
-  const RunResult result = play_accepted(
-      target, "+0 write(4, ..., 10) = 9\n+.1 > . 1:1(0) ack 5\n+0...0.1 read(4, ..., 10) = 0\n+.1 `true`\n",
-      {.record = true});
+  const RunResult result = play_accepted(target,
+                                         "+0 write(4, ..., 10) = 9\n+.1 > . 1:1(0) ack 5\n+0...0.1 read(4, ..., 10) = "
+                                         "0\n+.1 `true`\n+0 %{ print(1, 'a') }%\n",
+                                         {.record = true});
   EXPECT_EQ(what(result), "passed");
   EXPECT_EQ(result.recorded, R"(0         socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
 +0        bind(3, ..., ...) = 0
@@ -268,6 +269,7 @@ TEST(Runner, RecordsWhatTheTargetDoes) {
 +0.000001 > P. 1:11(10) ack 1 win 77
 +0...+0.119998 read(4, ..., 10) = 3
 +0.1      `true`
++0        %{ print(1, 'a') }%                                            // 1 a
 )");
 }
 
