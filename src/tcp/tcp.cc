@@ -72,6 +72,7 @@ void tcp_reset_connection_state(tcp_sock* tp) {
   tp->srtt_us = tp->mdev_max_us = tp->rttvar_us = 0;
   tp->mdev_us = tp->icsk_rto_us = TCP_TIMEOUT_INIT_US;
   tp->icsk_backoff = tp->icsk_retransmits = tp->icsk_probes_out = 0;
+  tp->retrans_out = tp->sacked_out = tp->lost_out = 0;
   tp->snd_ssthresh = TCP_INFINITE_SSTHRESH;
   tp->snd_cwnd = TCP_INIT_CWND;
   tp->snd_cwnd_cnt = 0;
@@ -94,6 +95,9 @@ void tcp_reset_connection_state(tcp_sock* tp) {
   tp->rx_opt.user_mss = user_mss;
   tp->total_retrans = tp->segs_in = tp->segs_out = tp->data_segs_in = tp->data_segs_out = 0;
   tp->dsack_dups = tp->rcv_ooopack = 0;
+  tp->ecn_received.reset();
+  tp->app_limited = ~0u;
+  tp->rate_app_limited = true;
   tp->bytes_acked = tp->bytes_received = tp->bytes_sent = tp->bytes_retrans = 0;
 }
 

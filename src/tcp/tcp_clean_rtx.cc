@@ -82,28 +82,11 @@ Cleaned take_off(tcp_sock* tp, rate_sample& rs, bool ece_ack, Seq prior_snd_una)
   return c;
 }
 
-struct Rtts {
-  int64_t seq_us = -1, sack_us = -1, ca_us = -1;  // of acknowledged, of SACKed data, of the latest; -1: no sample
-};
-
 // A lone small segment whose receiver had no reason to answer at once: its ACK may have been delayed.
 bool maybe_delayed(const tcp_sock* tp, uint32_t flag, const Cleaned& c, Seq prior_snd_una, uint32_t prior_sacked,
                    const rate_sample& rs) {
   return c.pkts_acked == 1 && c.fully_acked && !prior_sacked && tp->snd_una - prior_snd_una < tp->mss_cache &&
          rs.prior_delivered + 1 == tp->delivered && !(flag & (FLAG_CA_ALERT | FLAG_SYN_ACKED));
-}
-
-// RFC 6298 section 3 (Karn): data that was sent twice gives no sample, unless a timestamp tells which copy is meant.
-bool ack_update_rtt(tcp_sock* tp, uint32_t flag, Rtts r, rate_sample& rs) {
-  if (r.seq_us < 0) r.seq_us = r.sack_us;
-  if (r.seq_us < 0 && (flag & FLAG_ACKED)) r.seq_us = r.ca_us = tcp_rtt_tsopt_us(tp);
-  rs.rtt_us = r.ca_us;
-  if (r.seq_us < 0) return false;
-  tcp_update_rtt_min(tp, r.ca_us, flag);
-  tcp_rtt_estimator(tp, r.seq_us);
-  tcp_set_rto(tp);
-  tp->icsk_backoff = 0;  // section 5.7: a valid sample ends the backoff
-  return true;
 }
 
 // Without SACK the count of duplicates shrinks; with it, a hole that was filled by the original shows reordering.
@@ -126,7 +109,7 @@ uint32_t tcp_clean_rtx_queue(tcp_sock* tp, uint32_t flag, Seq prior_fack, Seq pr
   rate_sample& rs = *st.rate;
   const Cleaned c = take_off(tp, rs, flag & FLAG_ECE, prior_snd_una);
   flag |= c.flag;
-  Rtts r;
+  tcp_rtts r;
   if (c.first_ackt != Instant{} && !(flag & FLAG_RETRANS_DATA_ACKED)) {
     r.seq_us = to_usecs(now - c.first_ackt);
     r.ca_us = to_usecs(now - c.last_ackt);
@@ -136,7 +119,7 @@ uint32_t tcp_clean_rtx_queue(tcp_sock* tp, uint32_t flag, Seq prior_fack, Seq pr
     r.sack_us = to_usecs(now - st.first_sackt);
     r.ca_us = to_usecs(now - st.last_sackt);
   }
-  const bool rtt_update = ack_update_rtt(tp, flag, r, rs);
+  const bool rtt_update = tcp_ack_update_rtt(tp, flag, r, rs);
   const sk_buff* head = tp->tcp_rtx_queue.front();
   if (flag & FLAG_ACKED) {
     flag |= FLAG_SET_XMIT_TIMER;
@@ -146,6 +129,8 @@ uint32_t tcp_clean_rtx_queue(tcp_sock* tp, uint32_t flag, Seq prior_fack, Seq pr
     // The head was sent after what was SACKed: its time-out has to count from then.
     flag |= FLAG_SET_XMIT_TIMER;
   }
+  // What was retransmitted again after an undone loss is counted twice: with nothing out the counts begin anew.
+  if (!tp->packets_out && tcp_is_sack(tp)) tp->lost_out = tp->sacked_out = tp->retrans_out = 0;
   tcp_ca_pkts_acked(tp, {.pkts_acked = c.pkts_acked,
                          .rtt_us = rs.rtt_us,
                          .in_flight = uint32_t{tp->mss_cache} * (tp->delivered - rs.prior_delivered)});

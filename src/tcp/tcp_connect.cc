@@ -60,6 +60,7 @@ void tcp_connect_init(tcp_sock* tp, const dst_entry* dst) {
                                              (signs ? TCPOLEN_MD5SIG_ALIGNED : 0));
   if (tp->rx_opt.user_mss) tp->rx_opt.mss_clamp = tp->rx_opt.user_mss;
   tp->max_window = 0;
+  tcp_mtup_init(tp);
   tcp_sync_mss(tp, dst->mtu);
   tp->advmss = static_cast<uint16_t>(tcp_mss_clamp(tp, dst_metric_advmss(net_of(tp), dst)));
   tcp_initialize_rcv_mss(tp);

@@ -1,5 +1,7 @@
 // Explicit congestion notification (RFC 3168): a router marks a packet instead of dropping it, the receiver echoes the
 // mark (ECE), and the sender reduces its window as after a loss and says so (CWR).
+#include <algorithm>
+
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_internal.h"
 #include "wire/ipv4.h"
@@ -103,6 +105,17 @@ void tcp_data_ecn_check(tcp_sock* tp, uint8_t ip_dsfield) {
   set(tp->ecn_flags, TCP_ECN_SEEN);
 }
 
+// Marks are counted whether ECN was agreed on or not: tcp_info shows them.
+void tcp_ecn_received_counters(tcp_sock* tp, const sk_buff& skb, uint8_t ip_dsfield, uint32_t payload) {
+  const uint8_t mark = ip_dsfield & INET_ECN_MASK;
+  if (mark == INET_ECN_NOT_ECT) [[likely]]
+    return;
+  if (!tp->ecn_received) tp->ecn_received = std::make_unique<tcp_ecn_received>();
+  if (mark == INET_ECN_CE) tp->ecn_received->ce += std::max<uint32_t>(1, skb.gso_segs);
+  tp->ecn_received->bytes[mark - 1] += payload;
+  if (payload) set(tp->ecn_flags, TCP_ECN_SEEN);
+}
+
 // A change between marked and unmarked data: what came before it is acknowledged as it was, what follows at once
 // (RFC 8257 section 3.2).
 void tcp_ecn_update_ece(tcp_sock* tp, const EceUpdate& ece) {
@@ -121,7 +134,7 @@ void tcp_ecn_update_ece(tcp_sock* tp, const EceUpdate& ece) {
 
 // The sender has reduced its window. Accepted on bare ACKs too, which RFC 3168 does not foresee but others send.
 void tcp_ecn_accept_cwr(tcp_sock* tp, const Skb& skb) {
-  if (!tcp_hdr(*skb).cwr()) return;
+  if (!tcp_hdr(*skb).cwr() || !(tp->ecn_flags & TCP_ECN_OK)) return;
   clear(tp->ecn_flags, TCP_ECN_DEMAND_CWR);
   const TcpCb& cb = TCP_SKB_CB(skb);
   if (cb.seq != cb.end_seq) tp->icsk_ack.pending |= ICSK_ACK_NOW;

@@ -8,6 +8,7 @@
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_hashtables.h"
 #include "tcp/tcp_internal.h"
+#include "wire/ipv4.h"
 
 namespace glass {
 
@@ -84,10 +85,19 @@ void fill_totals(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_delivered = tp->delivered;
   i.tcpi_dsack_dups = tp->dsack_dups;
   i.tcpi_reord_seen = tp->reord_seen;
+  i.tcpi_rehash = tp->timeout_rehash;
   i.tcpi_total_rto = tp->total_rto;
   i.tcpi_total_rto_recoveries = tp->total_rto_recoveries;
   i.tcpi_total_rto_time = tp->total_rto_time + (tp->rto_stamp == Instant{} ? 0 : ms_since(tp, tp->rto_stamp));
   i.tcpi_rcv_ooopack = tp->rcv_ooopack;
+}
+
+void fill_ecn(const tcp_sock* tp, tcp_info& i) {
+  if (!tp->ecn_received) return;
+  i.tcpi_received_ce = tp->ecn_received->ce;
+  i.tcpi_received_e1_bytes = tp->ecn_received->bytes[INET_ECN_ECT_1 - 1];
+  i.tcpi_received_e0_bytes = tp->ecn_received->bytes[INET_ECN_ECT_0 - 1];
+  i.tcpi_received_ce_bytes = tp->ecn_received->bytes[INET_ECN_CE - 1];
 }
 
 // Microseconds in which data waited to be acknowledged, and of these how long for the peer's window or our buffer.
@@ -152,6 +162,7 @@ void tcp_fill_info(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_last_ack_recv = ms_since(tp, tp->rcv_tstamp);
   i.tcpi_notsent_bytes = after(tp->write_seq, tp->snd_nxt) ? tp->write_seq - tp->snd_nxt : 0;
   fill_totals(tp, i);
+  fill_ecn(tp, i);
   fill_chrono(tp, i);
 }
 

@@ -27,7 +27,7 @@ struct tcp_info {
   uint32_t tcpi_dsack_dups, tcpi_reord_seen, tcpi_rcv_ooopack, tcpi_snd_wnd, tcpi_rcv_wnd, tcpi_rehash;
   uint16_t tcpi_total_rto, tcpi_total_rto_recoveries;
   uint32_t tcpi_total_rto_time;
-  // Accurate ECN: always 0 so far.
+  // Marks received; what Accurate ECN would report of those sent is always 0 so far.
   uint32_t tcpi_received_ce, tcpi_delivered_e1_bytes, tcpi_delivered_e0_bytes, tcpi_delivered_ce_bytes;
   uint32_t tcpi_received_e1_bytes, tcpi_received_e0_bytes, tcpi_received_ce_bytes;
   uint16_t tcpi_accecn_fail_mode, tcpi_accecn_opt_seen;

@@ -28,6 +28,7 @@ enum class Fast { done, slow, unchecked, checked };
 Fast fast_ack(tcp_sock* tp, Skb& skb) {
   const tcphdr& th = tcp_hdr(*skb);
   if (skb->len < th.doff()) return Fast::slow;
+  tcp_ecn_received_counters(tp, *skb, TCP_SKB_CB(skb).ip_dsfield, 0);
   if (tp->rcv_nxt == tp->rcv_wup && tp->tcp_header_len != sizeof(tcphdr)) tcp_store_ts_recent(tp);
   (void)tcp_ack(tp, skb, 0);
   consume_skb(std::move(skb));
@@ -45,6 +46,7 @@ Fast fast_data(tcp_sock* tp, Skb& skb) {
   count(tp, Mib::TcpExtTCPHPHits);
   const TcpCb cb = TCP_SKB_CB(skb);
   skb_pull(skb, tp->tcp_header_len);
+  tcp_ecn_received_counters(tp, *skb, cb.ip_dsfield, skb->len);
   const RcvSegment segment(*skb);
   sk_buff* const at = skb.get();
   const bool eaten = tcp_queue_rcv(tp, skb);
@@ -92,6 +94,7 @@ void slow_path(tcp_sock* tp, Skb skb, Fast from) {
     if (!th.ack() && !th.rst() && !th.syn()) return kfree_skb_reason(std::move(skb), DROP(TCP_FLAGS));
   }
   if (from != Fast::checked && !tcp_validate_incoming(tp, skb, true)) return;  // ended there
+  tcp_ecn_received_counters(tp, *skb, TCP_SKB_CB(skb).ip_dsfield, skb->len - th.doff());
   if (Verdict why = tcp_ack(tp, skb, FLAG_SLOWPATH | FLAG_UPDATE_TS_RECENT)) {
     if (why->reason == DropReason::TCP_ACK_UNSENT_DATA) tcp_send_challenge_ack(tp);  // RFC 5961 section 5.2
     return kfree_skb_reason(std::move(skb), why);

@@ -292,7 +292,8 @@ void tcp_ecn_openreq_child(tcp_sock*, bool ecn_ok);
 void tcp_ecn_assign(tcp_sock*);  // the algorithm changed: it may want every packet to be markable
 // A segment goes out: sets ECT in sk_tos; returns the flags ECE and CWR it carries.
 uint16_t tcp_ecn_send(tcp_sock*, Seq seq, uint32_t len);
-void tcp_data_ecn_check(tcp_sock*, uint8_t ip_dsfield);  // data came
+void tcp_data_ecn_check(tcp_sock*, uint8_t ip_dsfield);                                           // data came
+void tcp_ecn_received_counters(tcp_sock*, const sk_buff&, uint8_t ip_dsfield, uint32_t payload);  // any segment came
 void tcp_ecn_accept_cwr(tcp_sock*, const Skb&);
 void tcp_ecn_update_ece(tcp_sock*, const EceUpdate&);  // an algorithm says which data ECE is about
 inline bool tcp_ecn_rcv_ecn_echo(const tcp_sock* tp, const tcphdr& th) {
@@ -310,7 +311,11 @@ inline uint32_t tcp_min_rtt(const tcp_sock* tp) { return tp->rtt_min.get(); }
 void tcp_set_rto(tcp_sock*);
 uint32_t tcp_rto_min_us(const tcp_sock*);
 uint32_t tcp_rto_max_us(const tcp_sock*);
-uint32_t tcp_time_stamp(const tcp_sock*);   // milliseconds with the connection's offset
+uint32_t tcp_time_stamp(const tcp_sock*);  // milliseconds with the connection's offset
+struct tcp_rtts {
+  int64_t seq_us = -1, sack_us = -1, ca_us = -1;  // of acknowledged, of SACKed data, of the latest; -1: no sample
+};
+bool tcp_ack_update_rtt(tcp_sock*, uint32_t flag, tcp_rtts, rate_sample&);
 int64_t tcp_rtt_tsopt_us(const tcp_sock*);  // from the echoed timestamp; -1: none
 
 // tcp_data_queue.cc, tcp_ofo.cc, tcp_sack_out.cc

@@ -7,6 +7,7 @@
 #include "tcp/tcp_hashtables.h"
 #include "tcp/tcp_internal.h"
 #include "tcp/tcp_packet.h"
+#include "tcp/tcp_rate.h"
 
 namespace glass {
 
@@ -254,11 +255,13 @@ tcp_sock* tcp_v4_syn_recv_sock(Tcp& tcp, tcp_sock* l, request_sock* req, const S
   return c;
 }
 
-// RFC 6298 section 3: the SYN-ACK gives the first sample, unless it was sent more than once.
+// RFC 6298 section 3: the SYN-ACK gives the first sample; if it was sent more than once, the timestamp it echoes does.
 void tcp_synack_rtt_meas(tcp_sock* c, const request_sock* req) {
-  if (req->num_retrans || req->snt_synack == Instant{}) return;
-  tcp_rtt_estimator(c, to_usecs(now_of(c) - req->snt_synack));
-  tcp_set_rto(c);
+  tcp_rtts rtts;
+  if (req && !req->num_retrans && req->snt_synack != Instant{})
+    rtts.seq_us = rtts.ca_us = to_usecs(now_of(c) - req->snt_synack);
+  rate_sample rs;
+  tcp_ack_update_rtt(c, FLAG_SYN_ACKED, rtts, rs);
 }
 
 void tcp_child_process(tcp_sock* l, tcp_sock* child, Skb skb) {

@@ -8,6 +8,8 @@
 
 namespace glass {
 
+static constexpr uint32_t MAX_TCP_WINDOW = 32767;  // to a peer that may take 16 bits for signed
+
 uint32_t tcp_receive_window(const tcp_sock* tp) {
   const auto win = static_cast<int32_t>((tp->rcv_wup + tp->rcv_wnd) - tp->rcv_nxt);
   return win < 0 ? 0 : static_cast<uint32_t>(win);
@@ -18,7 +20,7 @@ void tcp_select_initial_window(const net& n, int space_in, uint32_t mss, uint32_
   if (!window_clamp) window_clamp = 65535u << TCP_MAX_WSCALE;
   uint32_t space = std::min(window_clamp, static_cast<uint32_t>(std::max(space_in, 0)));
   if (space > mss) space -= space % mss;
-  rcv_wnd = space;
+  rcv_wnd = n.sysctl.tcp_workaround_signed_windows ? std::min(space, MAX_TCP_WINDOW) : space;
   rcv_wscale = 0;
   if (wscale_ok) {
     int64_t most = std::max<int64_t>({space, n.sysctl.tcp_rmem[2], n.sysctl.rmem_max});
@@ -85,10 +87,10 @@ uint32_t __tcp_select_window(tcp_sock* tp) {
 
 namespace {
 
-// The window as the header says it. The peer of an unscaled connection may take 16 bits for signed.
+// The window as the header says it.
 uint16_t window_field(const tcp_sock* tp, uint32_t window) {
   const bool as_signed = !tp->rx_opt.rcv_wscale && net_of(tp).sysctl.tcp_workaround_signed_windows;
-  const uint32_t most = as_signed ? 32767 : 65535u << tp->rx_opt.rcv_wscale;
+  const uint32_t most = as_signed ? MAX_TCP_WINDOW : 65535u << tp->rx_opt.rcv_wscale;
   return static_cast<uint16_t>(std::min(window, most) >> tp->rx_opt.rcv_wscale);
 }
 

@@ -64,8 +64,13 @@ bool write_timeout(tcp_sock* tp) {
   }
   if (!expired) expired = retransmits_timed_out(tp, retry_until, user_timeout(tp));
   tcp_fastopen_active_detect_blackhole(tp, expired);
-  if (expired) tcp_write_err(tp);
-  return expired;
+  if (expired) {
+    tcp_write_err(tp);
+    return true;
+  }
+  ++tp->timeout_rehash;  // the flow's hash changes, and with it the path through what balances by it
+  count(tp, Mib::TcpExtTcpTimeoutRehash);
+  return false;
 }
 
 void count_failure(tcp_sock* tp) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "tcp/tcp_internal.h"
+#include "tcp/tcp_rate.h"
 
 namespace glass {
 
@@ -71,5 +72,18 @@ void tcp_update_rtt_min(tcp_sock* tp, int64_t rtt_us, uint32_t flag) {
 }
 
 void tcp_set_rto(tcp_sock* tp) { tp->icsk_rto_us = std::min((tp->srtt_us >> 3) + tp->rttvar_us, tcp_rto_max_us(tp)); }
+
+// RFC 6298 section 3 (Karn): what was sent twice gives no sample, unless a timestamp tells which copy is meant.
+bool tcp_ack_update_rtt(tcp_sock* tp, uint32_t flag, tcp_rtts r, rate_sample& rs) {
+  if (r.seq_us < 0) r.seq_us = r.sack_us;
+  if (r.seq_us < 0 && (flag & FLAG_ACKED)) r.seq_us = r.ca_us = tcp_rtt_tsopt_us(tp);
+  rs.rtt_us = r.ca_us;
+  if (r.seq_us < 0) return false;
+  tcp_update_rtt_min(tp, r.ca_us, flag);
+  tcp_rtt_estimator(tp, r.seq_us);
+  tcp_set_rto(tp);
+  tp->icsk_backoff = 0;  // section 5.7: a valid sample ends the backoff
+  return true;
+}
 
 }  // namespace glass

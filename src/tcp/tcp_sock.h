@@ -23,6 +23,10 @@ namespace glass {
 struct tcp_congestion_ops;
 struct tcp_mtup;
 struct tcp_zerocopy;
+// What came with an ECN mark: segments with CE, payload bytes by codepoint (ECT(1), ECT(0), CE).
+struct tcp_ecn_received {
+  uint32_t ce = 0, bytes[3]{};
+};
 struct tcp_mtup_delete {
   void operator()(tcp_mtup*) const;
 };
@@ -127,9 +131,9 @@ struct tcp_sock : sock {
   Instant tcp_wstamp{};                                         // when the next packet may leave, if paced
   uint64_t sk_pacing_rate = ~0ull, sk_max_pacing_rate = ~0ull;  // bytes a second
   uint32_t rate_delivered = 0, rate_interval_us = 0;            // the last good sample
-  uint32_t app_limited = 0;  // `delivered` at which the application stopped being the limit; 0: it is not
+  uint32_t app_limited = ~0u;  // `delivered` at which the application stopped being the limit; 0: it is not
   uint32_t lost = 0, delivered_ce = 0;
-  bool rate_app_limited = false;
+  bool rate_app_limited = true;  // nobody has filled the pipe yet
 
   // --- acknowledging
   struct {
@@ -173,6 +177,7 @@ struct tcp_sock : sock {
   bool tsq_throttled = false, tsq_queued = false;               // see tcp_tsq.cc
   bool sk_gone = false;                                         // freed with its last packet
   std::unique_ptr<tcp_mtup, tcp_mtup_delete> icsk_mtup;         // MTU probing, where it is on
+  std::unique_ptr<tcp_ecn_received> ecn_received;               // where the peer marks its packets
   std::unique_ptr<tcp_zerocopy, tcp_zerocopy_delete> zerocopy;  // MSG_ZEROCOPY, where it was used
 
   // --- timers: one wheel entry, a deadline for each (see tcp_timer.cc)
@@ -221,6 +226,7 @@ struct tcp_sock : sock {
   bool tlp_retrans = false;                          // the probe was a retransmission
   bool is_sack_reneg = false;                        // recovering after the receiver took SACKs back
   uint16_t total_rto = 0, total_rto_recoveries = 0;  // time-outs, and runs of them
+  uint16_t timeout_rehash = 0;                       // time-outs after which another path would be tried
   uint32_t total_rto_time = 0;                       // milliseconds spent in those runs
   Instant rto_stamp{};                               // the current run's first time-out
   sk_buff* out_of_order_root = nullptr;              // see tcp_ofo.h

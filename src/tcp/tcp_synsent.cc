@@ -3,6 +3,7 @@
 
 #include "tcp/tcp_cong.h"
 #include "tcp/tcp_internal.h"
+#include "tcp/tcp_mtu_probe.h"
 
 namespace glass {
 
@@ -76,6 +77,7 @@ void established(tcp_sock* tp, Skb skb, tcp_fastopen_cookie& foc) {
   }
   learn_timestamps(tp);
   if (tp->rx_opt.tstamp_ok) tp->advmss = static_cast<uint16_t>(tp->advmss - TCPOLEN_TSTAMP_ALIGNED);
+  tcp_mtup_init(tp);
   tcp_sync_mss(tp, tp->icsk_pmtu);
   tcp_initialize_rcv_mss(tp);
   tcp_finish_connect(tp);
@@ -95,6 +97,7 @@ void simultaneous_open(tcp_sock* tp, Skb skb) {
   tp->snd_wnd = ntohs(tcp_hdr(*skb).window);
   tp->max_window = tp->snd_wnd;
   tcp_ecn_rcv_syn(tp, tcp_hdr(*skb));
+  tcp_mtup_init(tp);
   tcp_sync_mss(tp, tp->icsk_pmtu);
   tcp_initialize_rcv_mss(tp);
   tcp_send_synack(tp);
