@@ -124,12 +124,12 @@ void tcp_delack_timer_handler(tcp_sock* tp) {
 void tcp_send_ack(tcp_sock* tp) {
   PROBE(net_of(tp).trace);
   if (tp->skc_state == tcp_state::CLOSE) return;
-  (void)__tcp_transmit_skb(tp, tp->snd_nxt, TCPHDR_ACK);
+  (void)__tcp_transmit_skb(tp, tcp_acceptable_seq(tp), TCPHDR_ACK);
 }
 
 void __tcp_send_ack(tcp_sock* tp, Seq rcv_nxt) {
   if (tp->skc_state == tcp_state::CLOSE) return;
-  (void)__tcp_transmit_skb(tp, tp->snd_nxt, TCPHDR_ACK, rcv_nxt);
+  (void)__tcp_transmit_skb(tp, tcp_acceptable_seq(tp), TCPHDR_ACK, rcv_nxt);
 }
 
 void tcp_send_dupack(tcp_sock* tp, const sk_buff& skb) {

@@ -479,6 +479,7 @@ void tcp_grow_skb(tcp_sock*, sk_buff*, uint32_t amount);
 void tcp_eat_one_skb(tcp_sock*, sk_buff* to, sk_buff* from);  // `from`'s data is in `to`
 void tcp_set_skb_tso_segs(sk_buff*, uint32_t mss_now);
 inline Seq tcp_wnd_end(const tcp_sock* tp) { return tp->snd_una + tp->snd_wnd; }
+Seq tcp_acceptable_seq(const tcp_sock*);  // the number of a segment without data
 void tcp_send_fin(tcp_sock*);
 void tcp_send_active_reset(tcp_sock*);
 bool tcp_write_wakeup(tcp_sock*, Mib);  // zero-window probe; false: our own queue had no room for it

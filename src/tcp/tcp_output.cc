@@ -156,12 +156,21 @@ void tcp_send_fin(tcp_sock* tp) {
   __tcp_push_pending_frames(tp, tcp_current_mss(tp), TCP_NAGLE_OFF);
 }
 
+// The peer may have taken back window into which we sent already: what lies beyond it would not be accepted (RFC 9293
+// section 3.8.6). An excess below one unit of the scale may come from rounding only.
+Seq tcp_acceptable_seq(const tcp_sock* tp) {
+  const Seq end = tcp_wnd_end(tp);
+  if (!before(end, tp->snd_nxt)) return tp->snd_nxt;
+  const bool rounded = tp->rx_opt.wscale_ok && tp->snd_nxt - end < 1u << tp->rx_opt.rcv_wscale;
+  return rounded ? tp->snd_nxt : end;
+}
+
 void tcp_send_active_reset(tcp_sock* tp) {
   PROBE(net_of(tp).trace);
   count(tp, Mib::TcpOutRsts);
   const bool synchronised = tp->skc_state != tcp_state::SYN_SENT;
-  const Seq seq = !before(tcp_wnd_end(tp), tp->snd_nxt) ? tp->snd_nxt : tcp_wnd_end(tp);
-  (void)__tcp_transmit_skb(tp, seq, static_cast<uint16_t>(TCPHDR_RST | (synchronised ? TCPHDR_ACK : 0)));
+  (void)__tcp_transmit_skb(tp, tcp_acceptable_seq(tp),
+                           static_cast<uint16_t>(TCPHDR_RST | (synchronised ? TCPHDR_ACK : 0)));
 }
 
 // A segment the peer has seen already draws an ACK with its window (RFC 9293 section 3.8.6.1, RFC 1122
