@@ -32,7 +32,8 @@ Tcp::Tcp(net& n, Ip& ip)
 Tcp::~Tcp() {
   net_.timers.del_timer(&tsq_timer_);
   std::vector<tcp_sock*> listeners;
-  for (const auto& [port, of_port] : hashinfo_->lhash) listeners.insert(listeners.end(), of_port.begin(), of_port.end());
+  for (const auto& [port, of_port] : hashinfo_->lhash)
+    listeners.insert(listeners.end(), of_port.begin(), of_port.end());
   for (tcp_sock* l : listeners) {
     tcp_listen_stop(l);
     tcp_destroy(l);
