@@ -70,7 +70,7 @@ void tcp_destroy(tcp_sock* tp) {
   tcp_write_queue_purge(tp);
   tcp_fastopen_active_disable_ofo_check(tp);
   tcp_ofo_purge(tp, DROP(SOCKET_CLOSE));
-  tp->sk_receive_queue.purge(DROP(QUEUE_PURGE));
+  (void)discard_unread(tp);
   tcp_dst_release(tp);
   tcp_cleanup_congestion_control(tp);
   if (sock_flag(tp, SOCK_DEAD)) --tcp.orphans;
