@@ -96,7 +96,8 @@ def goodput(args):
         results.append(row)
         print_rows(row, args.each)
     if args.out:
-        Path(args.out).write_text(json.dumps({"kernel": os.uname().release, "seconds": args.seconds, "rows": results}, indent=1))
+        measured = {"kernel": os.uname().release, "seconds": args.seconds, "rows": results}
+        Path(args.out).write_text(json.dumps(measured, indent=1))
 
 
 # --- plot
@@ -108,7 +109,8 @@ class Traces:
         self.glass, self.kernel = {}, {}
         for algorithm in ("reno", "cubic", "bbr", "dctcp"):
             ecn = ["--ecn", "--link", MARKING] if algorithm == "dctcp" else ["--link", LINK]
-            header, *rows = glass(args.program, "trace", "--algorithm", algorithm, "--seconds", args.seconds, *ecn).split()
+            header, *rows = glass(args.program, "trace", "--algorithm", algorithm, "--seconds", args.seconds,
+                                  *ecn).split()
             self.glass[algorithm] = [dict(zip(header.split(","), map(float, r.split(",")))) for r in rows]
             available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
             if args.kernel and algorithm in available and algorithm != "dctcp":
@@ -120,7 +122,8 @@ class Traces:
 
         lines = [Line("Glasstack", points(self.glass[algorithm], field))]
         if algorithm in self.kernel:
-            lines.append(Line("Linux " + os.uname().release.split("-")[0], points(self.kernel[algorithm], field), "4 3"))
+            name = "Linux " + os.uname().release.split("-")[0]
+            lines.append(Line(name, points(self.kernel[algorithm], field), "4 3"))
         if ssthresh:
             lines.append(Line("ssthresh", points(self.glass[algorithm], "ssthresh"), "1 2"))
         return lines
@@ -128,18 +131,17 @@ class Traces:
 
 def panels(t, seconds):
     cwnd, whole = "cwnd (segments)", (0, seconds)
-    full = [(331, "path"), (664, "path and queue")]
+    full = [(331, "path", 12), (664, "path and queue", -4)]
     return [
-        Panel("Reno", whole, (0, 900), cwnd, t.lines("reno", "cwnd", True), full),
+        Panel("Reno", whole, (0, 1400), cwnd, t.lines("reno", "cwnd", True), full),
         Panel("Reno, slow start", (0, 1.5), (0, 1400), cwnd, t.lines("reno", "cwnd"), full),
         Panel("CUBIC", whole, (0, 900), cwnd, t.lines("cubic", "cwnd", True), full),
-        Panel("CUBIC, slow start with HyStart", (0, 1.5), (0, 1400), cwnd, t.lines("cubic", "cwnd"), full),
+        Panel("CUBIC, HyStart", (0, 1.5), (0, 1400), cwnd, t.lines("cubic", "cwnd"), full),
         Panel("BBR", whole, (0, 1200), cwnd, t.lines("bbr", "cwnd"), full[:1]),
-        Panel("BBR, start-up, drain, probing", (0, 3), (0, 300), "pacing (Mbit/s)", t.lines("bbr", "pacing_mbits"),
-              [(100, "link")]),
-        Panel("DCTCP", whole, (0, 900), cwnd, t.lines("dctcp", "cwnd"), [full[0], (396, "path and 65 packets")]),
-        Panel("DCTCP, a part of it", (seconds - 5, seconds), (360, 420), cwnd, t.lines("dctcp", "cwnd"),
-              [(396, "path and 65 packets")]),
+        Panel("BBR, its rate", (0, 3), (0, 300), "pacing (Mbit/s)", t.lines("bbr", "pacing_mbits")),
+        Panel("DCTCP", whole, (0, 600), cwnd, t.lines("dctcp", "cwnd"), [full[0], (396, "path and 65 packets", -8)]),
+        Panel("DCTCP, its last seconds", (seconds - 3, seconds), (390, 405), cwnd, t.lines("dctcp", "cwnd"),
+              [(396, "path and 65 packets", 12)]),
     ]
 
 

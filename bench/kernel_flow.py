@@ -74,9 +74,9 @@ def send_for(algorithm, seconds):
     trace = []
     with socket.socket() as s:
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, algorithm.encode())
-        s.connect(("10.9.0.2", PORT))
         data = bytes(1 << 18)
         begin = time.monotonic()
+        s.connect(("10.9.0.2", PORT))
         s.settimeout(0.01)
         while (elapsed := time.monotonic() - begin) < seconds:
             if not trace or elapsed - trace[-1]["seconds"] > 0.01:

@@ -1,4 +1,4 @@
-"""Line plots as SVG: panels in columns, each with axes, units and a legend. Small files, the same for the same numbers."""
+"""Line plots as SVG: panels in columns, each with axes, units and a legend; the same numbers make the same file."""
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
@@ -21,7 +21,7 @@ class Panel:
     y: tuple
     y_label: str
     lines: list = field(default_factory=list)
-    levels: list = field(default_factory=list)      # (y, what it is)
+    levels: list = field(default_factory=list)      # (y, what it is, by how much the words stand lower)
     x_label: str = "time (s)"
 
 
@@ -34,7 +34,7 @@ def ticks(low, high, about):
 
 
 def thin(points):
-    """A column of pixels needs its first, lowest, highest and last point."""
+    """A column of pixels needs its first, lowest, highest and last point, and a level line its ends."""
     kept, column, held = [], None, []
     for p in points:
         if column is not None and round(p[0]) != column:
@@ -42,7 +42,9 @@ def thin(points):
             held = []
         column = round(p[0])
         held.append(p)
-    return kept + held
+    kept += held
+    return [p for before, p, after in zip([None, *kept], kept, [*kept[1:], None])
+            if not before or not after or not abs(before[1] - p[1]) == abs(p[1] - after[1]) == 0]
 
 
 def text(x, y, words, anchor="start", extra=""):
@@ -95,10 +97,10 @@ def draw_panel(panel, x0, y0):
         return top + height - height * (min(max(y, low), high) - low) / (high - low)
 
     out = []
-    for value, what in panel.levels:
+    for value, what, lower in panel.levels:
         y = round(to_y(value), 1)
         out.append(f'<path d="M{left} {y}h{width}" stroke="#bbb"/>')
-        out.append(text(left + width - 4, y - 3, what, "end", ' fill="#777"'))
+        out.append(text(left + width - 4, y + lower, what, "end", ' fill="#777"'))
     for line, colour in reversed(list(zip(panel.lines, COLOURS))):
         out.append(draw_line(line, colour, to_x, to_y, panel.x))
     return out + draw_axes(panel, left, top, width, height, to_x, to_y) + draw_legend(panel, left + width, top - 8)

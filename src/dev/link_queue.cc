@@ -3,6 +3,7 @@
 // that finds 65 or more before it is marked, if it is ECN-capable. The words are ours; tc would need tbf with red.
 #include "base/checksum.h"
 #include "dev/qdisc.h"
+#include "net/sock.h"
 #include "skb/gso.h"
 #include "wire/ethernet.h"
 #include "wire/ipv4.h"
@@ -64,6 +65,7 @@ void mark_ce(const Skb& skb) {
 // What waits for a link waits in packets of the link's size.
 void LinkQueue::link_enqueue(Skb skb, Instant now) {
   PROBE(ns_.trace, skb);
+  skb_orphan(skb);  // what waits on the way is no longer in the sender's buffer, nor in its small queue
   if (!skb->is_gso()) return take(std::move(skb), now);
   sk_buff_head segments;
   skb_segment(std::move(skb), segments);

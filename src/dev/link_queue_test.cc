@@ -61,6 +61,17 @@ TEST_F(LinkQueueTest, MarksCapablePacketsBehindALongQueue) {
   }
 }
 
+TEST_F(LinkQueueTest, WhatWaitsIsNoLongerItsSendersConcern) {
+  auto q = make("link rate 1mbit");
+  Skb p = packet();
+  static int released;
+  released = 0;
+  p->destructor = [](sk_buff*) { ++released; };
+  q->enqueue(std::move(p), Instant(1s));
+  EXPECT_EQ(q->qlen(), 1u);
+  EXPECT_EQ(released, 1);
+}
+
 TEST_F(LinkQueueTest, SaysWhatItDoesNotUnderstand) {
   for (const char* bad : {"link", "link limit 3", "link rate 1mbit delay 3ms", "link rate 1mbit ecn x"})
     EXPECT_FALSE(make_qdisc(ns, bad, 1)) << bad;
