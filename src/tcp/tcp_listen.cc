@@ -75,11 +75,11 @@ void tcp_openreq_init_rwin(request_sock* req, const tcp_sock* l, uint32_t mss) {
   req->window_clamp = clamp;
 }
 
+// Linux 6.18 bounds it by the constant: neither TCP_RTO_MAX_MS nor its sysctl counts for SYN-ACKs.
 Duration reqsk_timeout(const request_sock* req) {
-  const tcp_sock* l = req->rsk_listener;
-  const int64_t most_us = l ? tcp_rto_max_us(l) : req->skc_net->sysctl.tcp_rto_max_ms * 1000;
+  constexpr int64_t kMostUs = 120'000'000;
   const int doublings = std::min<int>(req->num_timeout, 20);
-  return std::chrono::microseconds(std::min<int64_t>(int64_t{TCP_TIMEOUT_INIT_US} << doublings, most_us));
+  return std::chrono::microseconds(std::min(int64_t{TCP_TIMEOUT_INIT_US} << doublings, kMostUs));
 }
 
 namespace {
