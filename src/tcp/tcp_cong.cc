@@ -95,6 +95,7 @@ void tcp_assign_congestion_control(tcp_sock* tp) {
 }
 
 void tcp_init_congestion_control(tcp_sock* tp) {
+  tcp_cleanup_congestion_control(tp);  // what the handshake's ACK has told an algorithm is forgotten
   tp->prior_ssthresh = 0;
   tp->icsk_ca_initialized = true;
   tcp_ecn_assign(tp);
