@@ -44,7 +44,10 @@ def receiver():
     print("listening", flush=True)
     connection, _ = listener.accept()
     buffer = bytearray(1 << 20)
-    while connection.recv_into(buffer):
+    try:
+        while connection.recv_into(buffer):
+            pass
+    except ConnectionResetError:  # how the sender ends
         pass
 
 
