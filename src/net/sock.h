@@ -91,7 +91,7 @@ class SocketWaiter {
   virtual void sk_wake(socket&, uint32_t poll_events) = 0;
 };
 
-enum class SocketState : uint8_t { unconnected, connecting, connected };
+enum class SocketState : uint8_t { unconnected, connecting, connected, disconnecting };
 
 struct socket {
   sock* sk = nullptr;

@@ -1,6 +1,7 @@
 // Duplicate ACKs held back: behind a hole every segment asks for an ACK with SACK blocks, and a burst of them says
 // nothing more than the last. The first three go at once (the sender's fast retransmit counts them), the rest wait for
-// a twentieth of the round trip at most (net.ipv4.tcp_comp_sack_nr, tcp_comp_sack_delay_ns, tcp_comp_sack_slack_ns).
+// a twentieth of the round trip at most (net.ipv4.tcp_comp_sack_nr, tcp_comp_sack_delay_ns). That round trip is the
+// receiver's estimate: without one all that waits is the timer's slack (tcp_comp_sack_slack_ns), enough for a burst.
 #include <algorithm>
 
 #include "tcp/tcp_internal.h"
@@ -15,7 +16,8 @@ Duration compression_delay(const tcp_sock* tp) {
   uint32_t rtt = tp->rcv_rtt_est.rtt_us;  // scaled by 8, as srtt is
   if (tp->srtt_us && tp->srtt_us < rtt) rtt = tp->srtt_us;
   const int64_t twentieth_ns = int64_t{rtt} * (1000 >> 3) / 20;
-  return std::chrono::nanoseconds(std::min<int64_t>(net_of(tp).sysctl.tcp_comp_sack_delay_ns, twentieth_ns));
+  const Sysctl& s = net_of(tp).sysctl;
+  return std::chrono::nanoseconds(std::min<int64_t>(s.tcp_comp_sack_delay_ns, twentieth_ns) + s.tcp_comp_sack_slack_ns);
 }
 
 }  // namespace

@@ -174,17 +174,20 @@ Result<void> tcp_disconnect(tcp_sock* tp) {
   return {};
 }
 
-// What a later connect() must find as a fresh socket has it; options stay.
+// What a later connect() must find as a fresh socket has it; options stay, and the error for the next call. New data
+// would have stood beyond all the peer ever allowed.
 Result<void> Tcp::disconnect(sock* sk) {
   tcp_sock* tp = tcp_sk(sk);
   (void)tcp_disconnect(tp);
+  if (tp->sk_socket) tp->sk_socket->state = SocketState::unconnected;
+  tp->write_seq = tp->write_seq + tp->max_window + 2;
   tp->skc_daddr = {};
   tp->skc_dport = 0;
   tp->sk_shutdown = 0;
-  tp->sk_err = 0;
   tp->sk_flags &= static_cast<uint8_t>(~SOCK_DONE);
   if (!(tp->sk_userlocks & SOCK_BINDADDR_LOCK)) tp->skc_rcv_saddr = IpAddress::v4(0);
   tcp_reset_connection_state(tp);
+  if (tp->sk_err) sk_error_report(tp);
   return {};
 }
 
@@ -205,6 +208,10 @@ Result<void> Tcp::shutdown(sock* sk, uint8_t how) {
   PROBE(net_.trace);
   tcp_sock* tp = tcp_sk(sk);
   Result<void> result{};
+  if (tp->sk_socket && tp->sk_socket->state == SocketState::connecting) {  // connect() has not said that it is done
+    const bool done = !in_state(tp, bit(SYN_SENT) | bit(SYN_RECV) | bit(CLOSE));
+    tp->sk_socket->state = done ? SocketState::connected : SocketState::disconnecting;
+  }
   if (tp->skc_state == CLOSE) result = Err(ENOTCONN);
   if (tp->skc_state == SYN_SENT || (tp->skc_state == LISTEN && (how & RCV_SHUTDOWN))) {
     (void)disconnect(sk);

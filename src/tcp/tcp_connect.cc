@@ -294,6 +294,7 @@ Result<void> __inet_stream_connect(tcp_sock* tp, const SocketAddress* remote, bo
   SocketState unowned = SocketState::unconnected;
   SocketState& state = tp->sk_socket ? tp->sk_socket->state : unowned;
   if (state == SocketState::connected) return Err(EISCONN);
+  if (state == SocketState::disconnecting) return Err(EINVAL);
   if (state == SocketState::connecting) return go_on_connecting(tp, state, is_sendmsg);
   if (tp->skc_state != tcp_state::CLOSE) return Err(EISCONN);
   if (!remote) return Err(EINVAL);

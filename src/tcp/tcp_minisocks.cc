@@ -43,7 +43,7 @@ void send_request_ack(Tcp& tcp, const tcp_sock* sk, const request_sock* req, con
                    .win = req->rsk_rcv_wnd >> req->rcv_wscale,
                    .tsval = req_time_stamp(req),
                    .tsecr = req->ts_recent,
-                   .timestamps = req->tstamp_ok,
+                   .timestamps = req->ts_recent != 0,
                    .tos = req->tos,
                    .md5_key = tcp_md5_do_lookup(sk, req->skc_daddr)});
 }
