@@ -113,8 +113,9 @@ bool Runner::belongs(const SeenPacket& seen) {
   if (seen.ends == live.ends) return true;
   if (live.stage != Stage::syn_expected || !seen.opens()) return false;
   if (seen.ends.remote != live.ends.remote || seen.ends.remote_port != live.ends.remote_port) return false;
-  // A connection of before may still repeat its SYN.
-  if (std::ranges::any_of(sockets_, [&](const auto& other) { return other->ends == seen.ends; })) return false;
+  // A connection of before may still repeat its SYN; with another number it is a new one on the same ports.
+  const auto repeats = [&](const auto& other) { return other->ends == seen.ends && other->local_isn == seen.seq; };
+  if (std::ranges::any_of(sockets_, repeats)) return false;
   live.ends = seen.ends;  // the port was the target's choice
   live.local_isn = seen.seq;
   return true;

@@ -148,7 +148,6 @@ void tcp_time_wait(tcp_sock*, uint8_t substate,
                    Duration);  // the connection becomes a TIME_WAIT entry; the sock is done
 void tcp_timewait_process(Tcp&, tcp_timewait_sock*, Skb);
 void tcp_timewait_kill(Tcp&, tcp_timewait_sock*);
-bool tcp_twsk_unique(tcp_sock*, tcp_timewait_sock*);  // true: its ports may be taken over
 
 // tcp_input.cc, tcp_validate.cc, tcp_state.cc, tcp_synsent.cc
 void tcp_rcv_established(tcp_sock*, Skb);

@@ -197,18 +197,4 @@ void tcp_timewait_process(Tcp& tcp, tcp_timewait_sock* tw, Skb skb) {
   tcp_v4_do_rcv(listener, std::move(skb));
 }
 
-// net.ipv4.tcp_tw_reuse: may a new connection of ours take over the ports? Timestamps must tell its segments from the
-// old one's, and the peer must have had time to see the difference (RFC 6191 section 2; net.ipv4.tcp_tw_reuse_delay).
-bool tcp_twsk_unique(tcp_sock* tp, tcp_timewait_sock* tw) {
-  const net& n = net_of(tp);
-  const bool loopback = tw->skc_daddr.is_loopback() || tw->skc_rcv_saddr.is_loopback();
-  if (!n.sysctl.tcp_tw_reuse || (n.sysctl.tcp_tw_reuse == 2 && !loopback)) return false;
-  if (!tw->tw_ts_recent_stamp || tw->tw_substate != tcp_state::TIME_WAIT) return false;
-  if (n.now - tw->tw_entry_stamp < std::chrono::milliseconds(n.sysctl.tcp_tw_reuse_delay)) return false;
-  tp->write_seq = next_isn(tw);
-  tp->rx_opt.ts_recent = tw->tw_ts_recent;
-  tp->rx_opt.ts_recent_stamp = tw->tw_ts_recent_stamp;
-  return true;
-}
-
 }  // namespace glass
