@@ -12,6 +12,12 @@ constexpr uint32_t kTsMask = (1u << 18) - 1;
 
 Skb empty_skb(sock* sk) { return alloc_skb(sk->ns().pool, sk->ns().trace, 0, 0); }
 
+constexpr uint32_t kReportTruesize = 832;  // of a packet without data in Linux
+
+void sock_ofree(sk_buff* skb) {
+  if (skb->sk->sk_ext) sock_omem_free(skb->sk);
+}
+
 void sock_rmem_free(sk_buff* skb) { skb->sk->sk_rmem_alloc -= static_cast<int32_t>(skb->truesize); }
 
 void put_recverr(MsgRecv& msg, const SockExterrCb& cb) {
@@ -93,6 +99,7 @@ Result<size_t> sock_recv_errqueue(sock* sk, MsgRecv& msg) {
   if (cb.tstamp != Instant{} && (sk->sk_ext->sk_tsflags & SOF_TIMESTAMPING_SOFTWARE))
     put_scm_timestamping(msg, cb.tstamp);
   put_recverr(msg, cb);
+  if (msg.msg_name && cb.port) *msg.msg_name = {IpAddress::v4_from_wire(cb.daddr), cb.port};
   msg.out_flags |= MSG_ERRQUEUE;
   consume_skb(std::move(skb));
   return copied;
@@ -123,13 +130,23 @@ void __skb_tstamp_tx(const sk_buff& sent, sock* sk, uint32_t key, uint32_t kind)
   (void)sock_queue_err_skb(sk, std::move(skb), cb);  // no room: the stamp is lost, as its drop says
 }
 
+bool sock_omalloc(sock* sk) {
+  sock_ext& x = sock_ext_of(sk);
+  if (x.sk_omem_alloc + SKB_TRUESIZE(0) > sk->ns().sysctl.optmem_max) return false;
+  x.sk_omem_alloc += kReportTruesize;
+  return true;
+}
+
+void sock_omem_free(sock* sk) { sk->sk_ext->sk_omem_alloc -= kReportTruesize; }
+
 void sock_zerocopy_complete(sock* sk, uint32_t lo, uint32_t calls) {
   PROBE(sk->ns().trace);
-  if (!calls || sock_flag(sk, SOCK_DEAD)) return;
+  if (!calls || sock_flag(sk, SOCK_DEAD)) return sock_omem_free(sk);
   sk_buff_head& queue = sock_ext_of(sk).sk_error_queue;
   SockExterrCb* tail = queue.back() ? SKB_CB<SockExterrCb>(queue.back()) : nullptr;
   if (tail && tail->ee.ee_origin == SO_EE_ORIGIN_ZEROCOPY && tail->ee.ee_data + 1 == lo) {
     tail->ee.ee_data += calls;  // one report for a range of calls
+    sock_omem_free(sk);
   } else {
     Skb skb = empty_skb(sk);
     SockExterrCb cb{};
@@ -138,6 +155,8 @@ void sock_zerocopy_complete(sock* sk, uint32_t lo, uint32_t calls) {
     cb.ee.ee_info = lo;
     cb.ee.ee_data = lo + calls - 1;
     *SKB_CB<SockExterrCb>(skb.get()) = cb;
+    skb->sk = sk;
+    skb->destructor = sock_ofree;
     queue.push_back(std::move(skb));
   }
   sk_error_report(sk);

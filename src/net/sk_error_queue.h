@@ -23,8 +23,9 @@ struct sock_ext {
   uint32_t sk_tskey = 0;    // what OPT_ID counts from
   uint32_t sk_zckey = 0;    // number of the next MSG_ZEROCOPY call
   uint32_t sk_priority = 0, sk_mark = 0;
-  uint8_t rcvtstamp = 0;  // SO_TIMESTAMP 1, SO_TIMESTAMPNS 2
-  bool recverr = false;   // IP_RECVERR
+  uint32_t sk_omem_alloc = 0;  // what reports of MSG_ZEROCOPY cost, made or still to come
+  uint8_t rcvtstamp = 0;       // SO_TIMESTAMP 1, SO_TIMESTAMPNS 2
+  bool recverr = false;        // IP_RECVERR
 };
 
 // In the cb of a packet on the error queue.
@@ -33,6 +34,8 @@ struct SockExterrCb {
   Instant tstamp;  // SO_TIMESTAMPING; Instant{}: none
   bool has_offender;
   uint32_t offender;  // IPv4 address in network order
+  uint16_t port;      // of `daddr`, where what the error is about was sent; 0: not told
+  uint32_t daddr;
 };
 
 sock_ext& sock_ext_of(sock*);
@@ -51,7 +54,11 @@ void put_scm_timestamping(MsgRecv&, Instant);
 // When what was read had come, as SO_TIMESTAMP, SO_TIMESTAMPNS and SO_TIMESTAMPING ask for it (SOCK_RCVTSTAMP).
 void sock_recv_timestamp(const sock*, MsgRecv&, Instant);
 
-// The calls of MSG_ZEROCOPY from `lo` on are done with the caller's memory; they were copied.
+// Memory for the report of a call of MSG_ZEROCOPY, within net.core.optmem_max. False: there is none.
+bool sock_omalloc(sock*);
+void sock_omem_free(sock*);  // no report came of it
+// The calls of MSG_ZEROCOPY from `lo` on are done with the caller's memory; they were copied. Their sock_omalloc() is
+// given back when the report has been read.
 void sock_zerocopy_complete(sock*, uint32_t lo, uint32_t calls);
 
 // SO_TIMESTAMPING, SO_ZEROCOPY, SO_PRIORITY, SO_MARK, IP_RECVERR: as in sock_opt.h, called from there.

@@ -38,15 +38,16 @@ size_t get_linger(const sock* sk, std::span<uint8_t> value) {
   return n;
 }
 
-// What `ss -m` shows, in the order of linux/sock_diag.h. There is no memory between stack and socket here, no backlog
-// queue and no memory for options, and what a device still has of a packet is not charged.
+// What `ss -m` shows, in the order of linux/sock_diag.h. There is no memory between stack and socket here and no
+// backlog queue, and what a device still has of a packet is not charged.
 size_t get_meminfo(const sock* sk, std::span<uint8_t> value) {
   const uint32_t fields[9] = {static_cast<uint32_t>(sk->sk_rmem_alloc),
                               static_cast<uint32_t>(sk->sk_rcvbuf),
                               0,
                               static_cast<uint32_t>(sk->sk_sndbuf),
                               static_cast<uint32_t>(sk->sk_forward_alloc),
-                              static_cast<uint32_t>(sk->sk_wmem_queued)};
+                              static_cast<uint32_t>(sk->sk_wmem_queued),
+                              sk->sk_ext ? sk->sk_ext->sk_omem_alloc : 0};
   const size_t n = std::min(value.size(), sizeof fields);
   std::memcpy(value.data(), fields, n);
   return n;

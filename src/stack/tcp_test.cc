@@ -1,4 +1,8 @@
 // TCP between two hosts over an in-memory cable: what a program would see.
+#include <array>
+#include <cstring>
+#include <tuple>
+
 #include "stack/test_pair.h"
 
 namespace glass {
@@ -124,6 +128,38 @@ TEST(Tcp, SynIsRepeatedAndGivesUp) {
   t.pass(300s);
   EXPECT_EQ(*t.a.sockets().sys_getsockopt(c, SOL_SOCKET, SO_ERROR), ETIMEDOUT);
   EXPECT_EQ(t.a.trace().value(Mib::TcpExtTCPSynRetrans), 10u);
+}
+
+// SO_TIMESTAMP and SO_TIMESTAMPNS: one or the other says when what is read had come.
+TEST(Tcp, ReadingTellsWhenTheDataCame) {
+  TestPair t;
+  auto [c, s] = t.connect_to(t.listen_b(80), 80);
+  Sockets& b = t.b.sockets();
+  const auto stamp_of_next = [&, c = c, s = s] {
+    const auto came = t.b.now();
+    EXPECT_EQ(*t.a.sockets().sys_sendto(c, bytes_of("hello")), 5u);
+    t.settle();
+    t.pass(1s);
+    std::vector<uint8_t> data(5), control(100);
+    const std::span<uint8_t> iov[] = {data};
+    MsgRecv msg{.msg_iov = iov, .msg_control = control};
+    EXPECT_EQ(*b.sys_recvmsg(s, msg), 5u);
+    cmsghdr c_hdr{};
+    std::array<int64_t, 2> value{};
+    if (msg.msg_controllen) {
+      EXPECT_EQ(msg.msg_controllen, CMSG_SPACE(sizeof value));
+      std::memcpy(&c_hdr, control.data(), sizeof c_hdr);
+      std::memcpy(&value, control.data() + CMSG_LEN(0), sizeof value);
+    }
+    const int64_t ns = came.time_since_epoch().count();
+    const int64_t unit = c_hdr.cmsg_type == SO_TIMESTAMP ? 1000 : 1;
+    return std::tuple(c_hdr.cmsg_type, value[0] == ns / 1'000'000'000 && value[1] == ns % 1'000'000'000 / unit);
+  };
+  EXPECT_EQ(std::get<0>(stamp_of_next()), 0) << "nobody asked";
+  ASSERT_TRUE(b.sys_setsockopt(s, SOL_SOCKET, SO_TIMESTAMP, 1));
+  EXPECT_EQ(stamp_of_next(), std::tuple(SO_TIMESTAMP, true));
+  ASSERT_TRUE(b.sys_setsockopt(s, SOL_SOCKET, SO_TIMESTAMPNS, 1));
+  EXPECT_EQ(stamp_of_next(), std::tuple(SO_TIMESTAMPNS, true));
 }
 
 TEST(Tcp, KeepaliveFindsADeadPeer) {

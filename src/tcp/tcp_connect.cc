@@ -315,12 +315,12 @@ Result<size_t> tcp_sendmsg_fastopen(tcp_sock* tp, const MsgSend& msg) {
   if (!(net_of(tp).sysctl.tcp_fastopen & TFO_CLIENT_ENABLE)) return Err(EOPNOTSUPP);
   if (tp->fastopen_req) return Err(EALREADY);
   const size_t size = msg.size();
+  const bool zerocopy = (msg.msg_flags & MSG_ZEROCOPY) && size && sock_flag(tp, SOCK_ZEROCOPY);
+  if (zerocopy && !tcp_zerocopy_begin(tp, size)) return Err(ENOBUFS);
   tp->fastopen_req = std::make_unique<tcp_fastopen_request>();
   tp->fastopen_req->cookie.len = 0;
   tp->fastopen_req->data = &msg;
   tp->fastopen_req->size = size;
-  const bool zerocopy = (msg.msg_flags & MSG_ZEROCOPY) && size && sock_flag(tp, SOCK_ZEROCOPY);
-  if (zerocopy) tcp_zerocopy_begin(tp, size);
   tp->fastopen_req->zerocopy = zerocopy;
   if (tp->defer_connect) {
     if (Result<void> started = tcp_connect_start(tp); !started) {

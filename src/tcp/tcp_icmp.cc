@@ -6,6 +6,7 @@
 #include "net/sk_error_queue.h"
 #include "tcp/tcp_hashtables.h"
 #include "tcp/tcp_internal.h"
+#include "tcp/tcp_packet.h"
 #include "wire/icmp.h"
 #include "wire/ipv4.h"
 
@@ -91,6 +92,10 @@ void ip_icmp_error(tcp_sock* tp, const Skb& skb, const Quoted& q, const IcmpErro
   cb.ee.ee_type = e.type;
   cb.ee.ee_code = e.code;
   cb.ee.ee_info = e.info;
+  cb.has_offender = true;
+  cb.offender = ip_saddr(*skb).v4_wire();
+  cb.daddr = q.remote.v4_wire();
+  cb.port = q.rport;
   (void)sock_queue_err_skb(tp, std::move(copy), cb);  // no room: its drop says so
 }
 

@@ -268,7 +268,7 @@ Result<size_t> tcp_sendmsg_locked(tcp_sock* tp, const MsgSend& msg) {
     return Err(error);
   }
   send.zerocopy = (msg.msg_flags & MSG_ZEROCOPY) && send.total && sock_flag(tp, SOCK_ZEROCOPY);
-  if (send.zerocopy && !msg.msg_goes_on) tcp_zerocopy_begin(tp, send.total);
+  if (send.zerocopy && !msg.msg_goes_on && !tcp_zerocopy_begin(tp, send.total)) return Err(ENOBUFS);
   tcp_send_mss(tp, send);
   fill_segments(tp, send);
   const size_t copied = send.copied();

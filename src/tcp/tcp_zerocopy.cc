@@ -17,7 +17,7 @@ bool tail_is_open(const tcp_sock* tp) {
 
 void tcp_zerocopy_delete::operator()(tcp_zerocopy* z) const { delete z; }
 
-void tcp_zerocopy_begin(tcp_sock* tp, size_t size) {
+bool tcp_zerocopy_begin(tcp_sock* tp, size_t size) {
   if (!tp->zerocopy) tp->zerocopy.reset(new tcp_zerocopy);
   auto& pending = tp->zerocopy->pending;
   uint32_t& next = sock_ext_of(tp).sk_zckey;
@@ -27,10 +27,12 @@ void tcp_zerocopy_begin(tcp_sock* tp, size_t size) {
       ++last.len;
       last.bytelen += static_cast<uint32_t>(size);
       ++next;
-      return;
+      return true;
     }
   }
+  if (!sock_omalloc(tp)) return false;
   pending.push_back({next++, 1, static_cast<uint32_t>(size), tp->write_seq, false});
+  return true;
 }
 
 bool tcp_zerocopy_may_append(const tcp_sock* tp, const sk_buff* s) {
@@ -48,7 +50,9 @@ void tcp_zerocopy_end(tcp_sock* tp, bool anything) {
   auto& pending = tp->zerocopy->pending;
   if (anything || pending.empty()) return;
   --sock_ext_of(tp).sk_zckey;
-  if (!--pending.back().len) pending.pop_back();
+  if (--pending.back().len) return;
+  pending.pop_back();
+  sock_omem_free(tp);
 }
 
 void tcp_zerocopy_skb_done(tcp_sock* tp, Seq end_seq) {

@@ -21,8 +21,8 @@ struct tcp_zerocopy {
   std::deque<Calls> pending;  // in the order of sequence numbers
 };
 
-// A call begins. It may join those whose data is still unsent.
-void tcp_zerocopy_begin(tcp_sock*, size_t size);
+// A call begins. It may join those whose data is still unsent. False: no memory for its report.
+[[nodiscard]] bool tcp_zerocopy_begin(tcp_sock*, size_t size);
 // May data of the call under way go into this segment? One segment belongs to one set of calls.
 bool tcp_zerocopy_may_append(const tcp_sock*, const sk_buff*);
 void tcp_zerocopy_appended(tcp_sock*, sk_buff*);
