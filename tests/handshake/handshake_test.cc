@@ -1,9 +1,12 @@
 // The handshake as programs see it: backlogs, SYN cookies, ports, what destinations are remembered for, Fast Open.
+#include <cstring>
 #include <set>
+#include <tuple>
 
 #include "net/sk_error_queue.h"
 #include "stack/test_pair.h"
 #include "support/raw_host.h"
+#include "tcp/tcp_internal.h"
 #include "tcp/tcp_metrics.h"
 
 namespace glass {
@@ -79,6 +82,36 @@ TEST(Listen, WithoutCookiesTheLastQuarterIsKeptForProvenPeers) {
   h.stack.tcp().metrics().get(test::kHost, test::kPeer).rtt_us = 8000;
   h.put_in(syn_from(40009));
   EXPECT_EQ(h.sent.size(), 1u) << "it has been talked to before";
+}
+
+// The ACK that completes a handshake finds the accept queue full: it is as if it had been lost, or the peer is told.
+TEST(Listen, AFullAcceptQueueResetsOnlyIfAsked) {
+  for (const int abort_on_overflow : {0, 1}) {
+    RawHost h;
+    h.stack.ns().sysctl.tcp_abort_on_overflow = abort_on_overflow;
+    h.listen(80, 1);
+    const auto syn = [&](uint16_t port) {
+      h.put_in(syn_from(port));
+      return ntohl(tcp_of(h.sent.back()).seq);
+    };
+    const auto ack = [&](uint16_t port, uint32_t isn) {
+      h.put_in(test::tcp_packet({port, 80, 1001, isn + 1, TCPHDR_ACK, 65535, {}, {}}));
+    };
+    ack(40000, syn(40000));
+    const uint32_t second = syn(40001), third = syn(40002);
+    ack(40001, second);  // a backlog of one takes two
+    h.sent.clear();
+    ack(40002, third);
+    EXPECT_EQ(h.stack.trace().drops_for(DropReason::TCP_LISTEN_OVERFLOW), 1u);
+    EXPECT_EQ(h.stack.trace().value(Mib::TcpExtListenOverflows), 1u);
+    EXPECT_EQ(h.stack.trace().value(Mib::TcpExtEmbryonicRsts), abort_on_overflow ? 1u : 0u);
+    ASSERT_EQ(h.sent.size(), abort_on_overflow ? 1u : 0u);
+    if (abort_on_overflow) {
+      EXPECT_TRUE(tcp_of(h.sent[0]).rst());
+    }
+    ASSERT_TRUE(h.pass(1500ms));
+    EXPECT_EQ(h.sent.size(), 1u) << "with the sysctl no SYN-ACK follows the reset";
+  }
 }
 
 TEST(Listen, TheSynIsKeptForWhoAsks) {
@@ -233,6 +266,62 @@ TEST(Connect, IsAskedAgainAsInLinux) {
   t.settle();
   EXPECT_EQ(s.sys_connect(refused, {t.b_addr, 81}).error(), ECONNREFUSED);
   EXPECT_EQ(s.sys_connect(refused, {t.b_addr, 80}).error(), EINPROGRESS) << "the socket can be used again";
+}
+
+// RFC 6528: who does not know the key learns nothing from one connection about the next.
+TEST(Connect, NumbersAreAKeyedHashAndAClock) {
+  const auto numbers = [](uint64_t seed) {
+    SkbPool pool;
+    Stack s({.hostname = "a", .seed = seed, .pool = &pool});
+    s.advance(Instant{1s});
+    sock_common sk;
+    sk.skc_rcv_saddr = test::kHost;
+    sk.skc_daddr = test::kPeer;
+    sk.skc_num = 50000;
+    sk.skc_dport = 80;
+    const uint32_t first = secure_tcp_seq(s.ns(), sk).v;
+    sk.skc_dport = 81;
+    const uint32_t other_port = secure_tcp_seq(s.ns(), sk).v;
+    sk.skc_dport = 80;
+    s.advance(Instant{1s + 64us});
+    return std::tuple{first, other_port, secure_tcp_seq(s.ns(), sk).v};
+  };
+  const auto [first, other_port, later] = numbers(1);
+  EXPECT_EQ(later - first, 1000u) << "64 ns a tick";
+  EXPECT_NE(other_port, first);
+  EXPECT_EQ(numbers(1), std::tuple(first, other_port, later)) << "the seed decides";
+  EXPECT_NE(std::get<0>(numbers(2)), first);
+}
+
+// IP_RECVERR: who said it, and about which destination.
+TEST(Connect, AnIcmpErrorOnTheErrorQueueNamesItsSender) {
+  RawHost h;
+  Sockets& s = h.stack.sockets();
+  const int c = *s.sys_socket(AF_INET, SOCK_STREAM, 0);
+  ASSERT_TRUE(s.sys_setsockopt(c, IPPROTO_IP, IP_RECVERR, 1));
+  ASSERT_EQ(s.sys_connect(c, {test::kPeer, 80}).error(), EINPROGRESS);
+  ASSERT_TRUE(h.settle());
+  test::Bytes error{3, 1, 0, 0, 0, 0, 0, 0};  // host unreachable
+  error.insert(error.end(), h.sent.back().begin(), h.sent.back().begin() + 28);
+  const uint16_t sum = csum_fold(csum_partial(error.data(), static_cast<uint32_t>(error.size()), 0));
+  std::memcpy(&error[2], &sum, sizeof sum);
+  const IpAddress router = *parse_ip("192.168.0.2");
+  h.put_in(test::ip_packet(1, error, router));
+  test::Bytes data(100), control(200);
+  const std::span<uint8_t> iov[] = {data};
+  SocketAddress name;
+  MsgRecv msg{.msg_iov = iov, .msg_flags = MSG_ERRQUEUE, .msg_name = &name, .msg_control = control};
+  ASSERT_EQ(*s.sys_recvmsg(c, msg), 8u);
+  EXPECT_EQ(name, (SocketAddress{test::kPeer, 80}));
+  struct {
+    sock_extended_err ee;
+    sockaddr_in offender;
+  } told;
+  ASSERT_EQ(msg.msg_controllen, CMSG_SPACE(sizeof told));
+  std::memcpy(&told, control.data() + CMSG_LEN(0), sizeof told);
+  EXPECT_EQ(told.ee.ee_errno, static_cast<uint32_t>(EHOSTUNREACH));
+  EXPECT_EQ(told.offender.sin_family, AF_INET);
+  EXPECT_EQ(IpAddress::v4_from_wire(told.offender.sin_addr.s_addr), router);
 }
 
 // --- routes and metrics
