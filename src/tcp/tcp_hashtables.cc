@@ -13,6 +13,8 @@ void link(std::vector<sock_common*>& buckets, sock_common* s) {
   head = s;
 }
 
+bool is_connection(const sock_common* s) { return s->skc_state != tcp_state::NEW_SYN_RECV; }
+
 void erase(std::unordered_map<uint16_t, std::vector<tcp_sock*>>& table, uint16_t port, tcp_sock* sk) {
   const auto it = table.find(port);
   if (it == table.end()) return;
@@ -41,6 +43,7 @@ void inet_hashinfo::insert(sock_common* s) {
   if (ehash_count >= ehash.size()) grow();
   link(ehash, s);
   ++ehash_count;
+  if (is_connection(s)) ++users_[s->skc_num];
 }
 
 void inet_hashinfo::remove(sock_common* s) {
@@ -50,6 +53,7 @@ void inet_hashinfo::remove(sock_common* s) {
   s->skc_next = nullptr;
   s->skc_pprev = nullptr;
   --ehash_count;
+  if (is_connection(s)) --users_[s->skc_num];
 }
 
 void inet_hashinfo::grow() {
@@ -79,15 +83,28 @@ tcp_sock* inet_hashinfo::lookup_listener(const IpAddress& local, uint16_t lport)
 void inet_hashinfo::add_listener(tcp_sock* sk) { lhash[sk->skc_num].push_back(sk); }
 void inet_hashinfo::remove_listener(tcp_sock* sk) { erase(lhash, sk->skc_num, sk); }
 
+namespace {
+bool in_the_way(const tcp_sock* sk, const IpAddress& local, const sock_common* other) {
+  const bool same_address =
+      local.is_unspecified() || other->skc_rcv_saddr.is_unspecified() || local == other->skc_rcv_saddr;
+  const bool reusable = sk->skc_reuse && other->skc_reuse && other->skc_state != tcp_state::LISTEN;
+  return other != sk && same_address && !reusable;
+}
+}  // namespace
+
 bool inet_hashinfo::bind_conflict(const tcp_sock* sk, const IpAddress& local, uint16_t port) const {
+  const auto conflicts = [&](const sock_common* other) { return in_the_way(sk, local, other); };
   const auto it = bhash.find(port);
-  if (it == bhash.end()) return false;
-  return std::ranges::any_of(it->second, [&](const tcp_sock* other) {
-    const bool same_address =
-        local.is_unspecified() || other->skc_rcv_saddr.is_unspecified() || local == other->skc_rcv_saddr;
-    const bool reusable = sk->skc_reuse && other->skc_reuse && other->skc_state != tcp_state::LISTEN;
-    return other != sk && same_address && !reusable;
-  });
+  if (it != bhash.end() && std::ranges::any_of(it->second, conflicts)) return true;
+  return users_.any(port) && connection_conflict(sk, local, port);
+}
+
+// Looks at all connections: ports that are bound while connections use them are few.
+bool inet_hashinfo::connection_conflict(const tcp_sock* sk, const IpAddress& local, uint16_t port) const {
+  for (const sock_common* s : ehash)
+    for (; s; s = s->skc_next)
+      if (s->skc_num == port && is_connection(s) && in_the_way(sk, local, s)) return true;
+  return false;
 }
 
 void inet_hashinfo::bind(tcp_sock* sk, uint16_t port) {

@@ -1,11 +1,28 @@
 // The tables of a stack's TCP: connections by address pair, listeners and bound sockets by port.
 #pragma once
+#include <array>
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
 #include "tcp/tcp_sock.h"
 
 namespace glass {
+
+// How many connections use each local port, in pages that are made when first needed.
+class PortUsers {
+ public:
+  uint32_t& operator[](uint16_t port) {
+    auto& page = pages_[port >> 8];
+    if (!page) page = std::make_unique<Page>();
+    return (*page)[port & 255];
+  }
+  bool any(uint16_t port) const { return pages_[port >> 8] && (*pages_[port >> 8])[port & 255]; }
+
+ private:
+  using Page = std::array<uint32_t, 256>;
+  std::array<std::unique_ptr<Page>, 256> pages_{};
+};
 
 struct inet_hashinfo {
   inet_hashinfo() : ehash(1024) {}
@@ -23,7 +40,7 @@ struct inet_hashinfo {
   void add_listener(tcp_sock*);
   void remove_listener(tcp_sock*);
 
-  // --- bound ports
+  // --- bound ports. Connections hold theirs as well, until they are out of TIME_WAIT.
   bool bind_conflict(const tcp_sock*, const IpAddress& local, uint16_t port) const;
   void bind(tcp_sock*, uint16_t port);  // sets skc_num
   void unbind(tcp_sock*);
@@ -35,6 +52,8 @@ struct inet_hashinfo {
 
  private:
   void grow();
+  bool connection_conflict(const tcp_sock*, const IpAddress& local, uint16_t port) const;
+  PortUsers users_;
 };
 
 }  // namespace glass

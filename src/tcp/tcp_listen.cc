@@ -278,6 +278,8 @@ Result<void> Tcp::listen(sock* sk, int backlog) {
   if (l->skc_state == tcp_state::LISTEN) return {};
   if (!l->skc_num) {
     if (Result<void> bound = bind(l, {l->skc_rcv_saddr, 0}); !bound) return bound;
+  } else if (hashinfo().bind_conflict(l, l->skc_rcv_saddr, l->skc_num)) {
+    return Err(EADDRINUSE);  // SO_REUSEADDR lets several bind, but one listen
   }
   if (!l->icsk_accept_queue) l->icsk_accept_queue = std::make_shared<request_sock_queue>();
   tcp_fastopen_listen(l, backlog);
