@@ -26,7 +26,7 @@ void tcp_write_queue_purge(tcp_sock* tp) {
   tcp_rtx_queue_purge(tp);
   tp->sk_write_queue.purge(nullptr);
   tcp_zerocopy_purge(tp);
-  tp->sk_wmem_queued = 0;
+  sk_wmem_queued_add(tp, -tp->sk_wmem_queued);
   tp->packets_out = 0;
   tp->icsk_backoff = 0;
 }

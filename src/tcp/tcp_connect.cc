@@ -89,7 +89,7 @@ Skb new_syn(tcp_sock* tp) {
 }
 
 void tcp_connect_queue_skb(tcp_sock* tp, const Skb& skb) {
-  tp->sk_wmem_queued += static_cast<int32_t>(skb->truesize);
+  sk_wmem_queued_add(tp, static_cast<int32_t>(skb->truesize));
   tp->write_seq = TCP_SKB_CB(skb).end_seq;
   ++tp->packets_out;
 }

@@ -55,7 +55,7 @@ void tcp_fragment(tcp_sock* tp, sk_buff_head& queue, sk_buff* s, uint32_t len, u
     tcp_tsorted_split(tp, s, rest.get());
   }
   tcp_fragment_tstamp(s, rest.get());
-  tp->sk_wmem_queued += static_cast<int32_t>(rest->truesize);
+  sk_wmem_queued_add(tp, static_cast<int32_t>(rest->truesize));
   rest->truesize += rest->len;
   s->truesize -= rest->len;
   queue.insert_after(s, std::move(rest));
@@ -73,7 +73,7 @@ bool tcp_skb_shift(tcp_sock* tp, sk_buff* to, sk_buff* from) {
   (void)source.release();
   if (!moved) return false;
   to->truesize += len;
-  tp->sk_wmem_queued += static_cast<int32_t>(len);
+  sk_wmem_queued_add(tp, static_cast<int32_t>(len));
   return true;
 }
 
@@ -85,7 +85,7 @@ void tcp_trim_head(tcp_sock* tp, sk_buff* s, uint32_t len) {
   (void)whole.release();
   cb.seq += len;
   s->truesize -= len;
-  tp->sk_wmem_queued -= static_cast<int32_t>(len);
+  sk_wmem_queued_add(tp, -static_cast<int32_t>(len));
   if (cb.pcount > 1) tcp_set_skb_tso_segs(s, mss);
 }
 

@@ -51,7 +51,7 @@ sk_buff* build_probe(tcp_sock* tp, uint32_t size, uint32_t mss) {
   TCP_SKB_CB(probe) = cb;
   uint8_t* to = skb_put(probe, size);
   probe->truesize += size;
-  tp->sk_wmem_queued += static_cast<int32_t>(probe->truesize);
+  sk_wmem_queued_add(tp, static_cast<int32_t>(probe->truesize));
   sk_buff* const built = probe.get();
   tp->sk_write_queue.insert_before(head, std::move(probe));
   for (uint32_t done = 0; done < size;) {

@@ -27,7 +27,7 @@ bool collapse_next(tcp_sock* tp, sk_buff* s) {
   const bool hinted = tp->retransmit_skb_hint == next;
   tcp_adjust_pcount(tp, next, ncb.pcount);
   Skb gone = tcp_rtx_queue_unlink(tp, next);
-  tp->sk_wmem_queued -= static_cast<int32_t>(gone->truesize);
+  sk_wmem_queued_add(tp, -static_cast<int32_t>(gone->truesize));
   kfree_skb_partial(std::move(gone));
   if (hinted) tp->retransmit_skb_hint = s;
   return true;

@@ -24,7 +24,7 @@ bool merge(tcp_sock* tp, sk_buff* prev, sk_buff* s) {
   prev->gso_segs = to.pcount;
   const bool hinted = tp->sack_hint == s;
   Skb gone = tcp_rtx_queue_unlink(tp, s);
-  tp->sk_wmem_queued -= static_cast<int32_t>(gone->truesize);
+  sk_wmem_queued_add(tp, -static_cast<int32_t>(gone->truesize));
   kfree_skb_partial(std::move(gone));
   if (hinted) tp->sack_hint = prev;
   return true;

@@ -83,7 +83,7 @@ uint32_t room_in_place(const sk_buff* s) {
 void account_appended(tcp_sock* tp, sk_buff* s, uint32_t n, uint32_t truesize) {
   s->len += n;
   s->truesize += truesize;
-  tp->sk_wmem_queued += static_cast<int32_t>(truesize);
+  sk_wmem_queued_add(tp, static_cast<int32_t>(truesize));
   tp->write_seq += n;
   TCP_SKB_CB(s).end_seq += n;
   TCP_SKB_CB(s).pcount = 0;
@@ -179,7 +179,7 @@ void tcp_remove_empty_skb(tcp_sock* tp) {
   sk_buff* tail = tp->sk_write_queue.back();
   if (!tail || TCP_SKB_CB(tail).end_seq != TCP_SKB_CB(tail).seq) return;
   Skb empty = tp->sk_write_queue.unlink(tail);
-  tp->sk_wmem_queued -= static_cast<int32_t>(empty->truesize);
+  sk_wmem_queued_add(tp, -static_cast<int32_t>(empty->truesize));
   if (tp->sk_write_queue.empty()) tcp_chrono_stop(tp, TcpChrono::busy);
   kfree_skb_partial(std::move(empty));
 }
@@ -290,7 +290,7 @@ Result<size_t> tcp_sendmsg_locked(tcp_sock* tp, const MsgSend& msg) {
 }  // namespace
 
 void tcp_add_write_queue_tail(tcp_sock* tp, Skb skb) {
-  tp->sk_wmem_queued += static_cast<int32_t>(skb->truesize);
+  sk_wmem_queued_add(tp, static_cast<int32_t>(skb->truesize));
   if (tp->sk_write_queue.empty()) tcp_chrono_start(tp, TcpChrono::busy);
   tp->sk_write_queue.push_back(std::move(skb));
 }

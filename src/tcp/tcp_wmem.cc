@@ -55,7 +55,7 @@ Skb tcp_stream_alloc_skb(tcp_sock* tp, uint32_t linear) {
 }
 
 void tcp_wmem_free_skb(tcp_sock* tp, Skb skb) {
-  tp->sk_wmem_queued -= static_cast<int32_t>(skb->truesize);
+  sk_wmem_queued_add(tp, -static_cast<int32_t>(skb->truesize));
   if (TCP_SKB_CB(skb).zerocopy) [[unlikely]]
     tcp_zerocopy_skb_done(tp, TCP_SKB_CB(skb).end_seq);
   consume_skb(std::move(skb));
