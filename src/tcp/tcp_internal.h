@@ -121,6 +121,7 @@ inline constexpr int64_t TCP_PAWS_24DAYS = 24 * 24 * 3600;
 // tcp_ipv4.cc
 void tcp_v4_rcv(void* tcp, Skb);
 void tcp_v4_err(void* tcp, const Skb&, uint8_t type, uint8_t code, uint32_t info);
+void tcp_full_socket(tcp_sock*, Skb);  // checks that TTL, signature and filter let it in, then tcp_v4_do_rcv()
 void tcp_v4_do_rcv(tcp_sock*, Skb);
 dst_entry* tcp_route(tcp_sock*);  // sk_dst_cache, renewed if stale; null: no route (sk_err_soft says why)
 void tcp_dst_release(tcp_sock*);

@@ -11,6 +11,19 @@
 
 namespace glass {
 
+void tcp_full_socket(tcp_sock* tp, Skb skb) {
+  if (tp->sk_min_ttl && ip_ttl(*skb) < tp->sk_min_ttl) [[unlikely]] {
+    count(tp, Mib::TcpExtTCPMinTTLDrop);
+    return kfree_skb_reason(std::move(skb), DROP(TCP_MINTTL));
+  }
+  if (Verdict why = tcp_inbound_hash(tp, skb)) [[unlikely]]
+    return kfree_skb_reason(std::move(skb), why);
+  if (tp->sk_filter_all) [[unlikely]]
+    return kfree_skb_reason(std::move(skb), DROP(SOCKET_FILTER));
+  tcp_v4_do_rcv(tp, std::move(skb));
+  tcp_release_orphan(tp);
+}
+
 namespace {
 
 // The header is whole, its lengths are possible and the checksum is right; otherwise the packet has ended.
@@ -60,19 +73,6 @@ void tcp_v4_fill_cb(const Skb& skb, Instant now) {
 void no_tcp_socket(Tcp& tcp, Skb skb) {
   tcp_v4_send_reset(tcp, skb, nullptr);
   kfree_skb_reason(std::move(skb), DROP(NO_SOCKET));
-}
-
-void tcp_full_socket(tcp_sock* tp, Skb skb) {
-  if (tp->sk_min_ttl && ip_ttl(*skb) < tp->sk_min_ttl) [[unlikely]] {
-    count(tp, Mib::TcpExtTCPMinTTLDrop);
-    return kfree_skb_reason(std::move(skb), DROP(TCP_MINTTL));
-  }
-  if (Verdict why = tcp_inbound_hash(tp, skb)) [[unlikely]]
-    return kfree_skb_reason(std::move(skb), why);
-  if (tp->sk_filter_all) [[unlikely]]
-    return kfree_skb_reason(std::move(skb), DROP(SOCKET_FILTER));
-  tcp_v4_do_rcv(tp, std::move(skb));
-  tcp_release_orphan(tp);
 }
 
 // The accept queue is full. The request waits for room, or is reset if that is what the administrator wants.

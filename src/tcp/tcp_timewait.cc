@@ -194,7 +194,7 @@ void tcp_timewait_process(Tcp& tcp, tcp_timewait_sock* tw, Skb skb) {
   cb.ack_seq = next_isn(tw);
   cb.sacked = 1;  // tells the listener that ack_seq is the number to begin with
   tcp_timewait_kill(tcp, tw);
-  tcp_v4_do_rcv(listener, std::move(skb));
+  tcp_full_socket(listener, std::move(skb));
 }
 
 }  // namespace glass

@@ -67,6 +67,21 @@ TEST(TcpMd5, AnUnsignedSynIsDropped) {
   EXPECT_EQ(t.b.trace().value(Mib::TcpExtTCPMD5NotFound), 1u);
 }
 
+// Nor does it come in by way of an old connection's TIME_WAIT.
+TEST(TcpMd5, AnUnsignedSynDoesNotReopenTimeWait) {
+  test::RawHost h;
+  const int l = h.listen(80);
+  test::RawConnection c(h, l, 80);
+  ASSERT_TRUE(h.stack.sockets().sys_close(c.fd));
+  h.put_in(c.segment({.ack = 1, .flags = TCPHDR_ACK | TCPHDR_FIN}));
+  ASSERT_EQ(h.stack.tcp().timewaits, 1u);
+  ASSERT_TRUE(set_key(h.stack, l, test::kPeer, "secret"));
+  h.sent.clear();
+  h.put_in(c.segment({.seq = 1000, .flags = TCPHDR_SYN}));
+  EXPECT_EQ(h.stack.trace().drops_for(DropReason::TCP_MD5NOTFOUND), 1u);
+  EXPECT_TRUE(h.sent.empty());
+}
+
 TEST(TcpMd5, ASignatureNobodyAskedForIsDropped) {
   TestPair t;
   t.listen_b(80);
