@@ -30,6 +30,17 @@ void tcp_adjust_pcount(tcp_sock* tp, const sk_buff* s, int decr) {
   if (tcp_is_reno(tp) && decr > 0) tp->sacked_out -= std::min(tp->sacked_out, less);
 }
 
+// A peer whose SACKs cut the queue into small pieces makes it cost many times its data. Beyond what a full send buffer
+// and two of the largest packets may cost nothing between head and tail is cut any more.
+bool tcp_may_fragment(tcp_sock* tp, const sk_buff* s) {
+  constexpr int64_t kLargest = 65536;
+  const int64_t limit = int64_t{tp->sk_sndbuf} + 2 * static_cast<int64_t>(SKB_TRUESIZE(kLargest));
+  if (tp->sk_wmem_queued >> 1 <= limit || s == tp->tcp_rtx_queue.front() || s == tp->tcp_rtx_queue.back()) [[likely]]
+    return true;
+  count(tp, Mib::TcpExtTCPWqueueTooBig);
+  return false;
+}
+
 void tcp_fragment(tcp_sock* tp, sk_buff_head& queue, sk_buff* s, uint32_t len, uint32_t mss_now) {
   PROBE(net_of(tp).trace, s);
   TcpCb& cb = TCP_SKB_CB(s);

@@ -41,16 +41,21 @@ void retrans_try_collapse(tcp_sock* tp, sk_buff* s, uint32_t space) {
     if (!collapse_next(tp, s)) return;
 }
 
-// The segment's size is brought into line with the present MSS and the windows.
-void fit(tcp_sock* tp, sk_buff* s, uint32_t mss, uint32_t avail, uint32_t segs) {
+// The segment's size is brought into line with the present MSS and the windows. False: there is no memory for it.
+bool fit(tcp_sock* tp, sk_buff* s, uint32_t mss, uint32_t avail, uint32_t segs) {
   uint32_t len = mss * segs;
   if (len > avail) len = avail >= mss ? avail / mss * mss : avail;
-  if (s->len > len) return tcp_fragment(tp, tp->tcp_rtx_queue, s, len, mss);
+  if (s->len > len) {
+    if (!tcp_may_fragment(tp, s)) return false;
+    tcp_fragment(tp, tp->tcp_rtx_queue, s, len, mss);
+    return true;
+  }
   const int prior = TCP_SKB_CB(s).pcount;
   tcp_set_skb_tso_segs(s, mss);
   if (prior != TCP_SKB_CB(s).pcount) tcp_adjust_pcount(tp, s, prior - TCP_SKB_CB(s).pcount);
   const uint32_t one = std::min(avail, mss);
   if (s->len < one) retrans_try_collapse(tp, s, one);
+  return true;
 }
 
 // What is acknowledged already is not sent again: the SYN of data that went with it, the front of a segment.
@@ -84,7 +89,7 @@ Result<void> __tcp_retransmit_skb(tcp_sock* tp, sk_buff* s, uint32_t segs) {
     if (cb.seq != tp->snd_una) return Err(EAGAIN);  // the receiver took its window back
     avail = mss;                                    // the first segment serves as a zero-window probe
   }
-  fit(tp, s, mss, avail, segs);
+  if (!fit(tp, s, mss, avail, segs)) return Err(ENOMEM);
   if (cb.tcp_flags & TCPHDR_SYN) tcp_ecn_clear_syn(tp, cb);
   count_retransmission(tp, s);
   Result<void> sent = __tcp_transmit_skb(tp, *s);

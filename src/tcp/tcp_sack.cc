@@ -93,6 +93,7 @@ Match match_skb_to_sack(tcp_sock* tp, sk_buff* s, const tcp_sack_block& b) {
     len = std::max((b.start_seq - cb.seq + mss - 1) / mss * mss, mss);
     if (len >= s->len) return Match::outside;
   }
+  if (!tcp_may_fragment(tp, s)) return Match::impossible;
   tcp_fragment(tp, tp->tcp_rtx_queue, s, len, mss);
   return front_inside ? Match::inside : Match::outside;
 }
