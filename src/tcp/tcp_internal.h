@@ -508,6 +508,7 @@ void tcp_simple_retransmit(tcp_sock*);
 void tcp_non_congestion_loss_retransmit(tcp_sock*);
 // Splits a queued segment at `len` bytes; the rest follows it in the same queue. Counts (packets_out, lost_out ...) are
 // kept right.
+bool tcp_may_fragment(tcp_sock*, const sk_buff*);  // of the retransmit queue: is there memory for more pieces?
 void tcp_fragment(tcp_sock*, sk_buff_head& queue, sk_buff*, uint32_t len, uint32_t mss_now);
 void tcp_trim_head(tcp_sock*, sk_buff*, uint32_t len);
 

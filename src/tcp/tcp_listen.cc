@@ -60,6 +60,8 @@ request_sock* inet_reqsk_alloc(tcp_sock* l, const Skb& skb) {
   req->skc_hash = tcp.hashinfo().ehashfn(tcp.ns(), req->skc_rcv_saddr, req->skc_num, req->skc_daddr, req->skc_dport);
   req->rsk_listener = l;
   req->tos = l->sk_tos;
+  if (tcp.ns().sysctl.tcp_reflect_tos)
+    req->tos = static_cast<uint8_t>((TCP_SKB_CB(skb).ip_dsfield & ~INET_ECN_MASK) | (l->sk_tos & INET_ECN_MASK));
   uint8_t echo[40];
   if (const size_t n = tcp.ip().ip_options_echo(skb, echo)) [[unlikely]]
     req->ireq_opt.assign(echo, echo + n);

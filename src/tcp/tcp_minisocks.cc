@@ -44,7 +44,7 @@ void send_request_ack(Tcp& tcp, const tcp_sock* sk, const request_sock* req, con
                    .tsval = req_time_stamp(req),
                    .tsecr = req->ts_recent,
                    .timestamps = req->ts_recent != 0,
-                   .tos = req->tos,
+                   .tos = ip_reply_tos(*skb),
                    .md5_key = tcp_md5_do_lookup(sk, req->skc_daddr)});
 }
 
@@ -234,6 +234,7 @@ tcp_sock* tcp_v4_syn_recv_sock(Tcp& tcp, tcp_sock* l, request_sock* req, const S
   c->skc_dport = req->skc_dport;
   c->skc_hash = req->skc_hash;
   child_from_listener(c, l);
+  if (tcp.ns().sysctl.tcp_reflect_tos) c->sk_tos = static_cast<uint8_t>(req->tos & ~INET_ECN_MASK);
   child_options(c, req);
   child_sequence(c, req);
   child_undo(c, req);

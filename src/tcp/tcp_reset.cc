@@ -104,7 +104,7 @@ void tcp_v4_send_reset(Tcp& tcp, const Skb& skb, const tcp_sock* sk) {
   tcp.ns().trace.count(Mib::TcpOutRsts);
   ReplyOptions options;
   options.sign(key, skb, reply);
-  send_unicast_reply(tcp, skb, reply, options.bytes(), 0);
+  send_unicast_reply(tcp, skb, reply, options.bytes(), ip_reply_tos(*skb));
 }
 
 void tcp_v4_send_ack(Tcp& tcp, const Skb& skb, const TcpReply& r) {
