@@ -28,10 +28,7 @@ struct alignas(8) IpAddress {
   std::array<uint8_t, 16> bytes{};
 
   static constexpr IpAddress v4(uint32_t host_order) {
-    IpAddress a;
-    a.bytes[10] = a.bytes[11] = 0xff;
-    for (int i = 0; i < 4; ++i) a.bytes[12 + i] = static_cast<uint8_t>(host_order >> (24 - 8 * i));
-    return a;
+    return std::bit_cast<IpAddress>(std::array<uint32_t, 4>{0, 0, htonl(0xffff), htonl(host_order)});
   }
   static constexpr IpAddress v4(uint8_t a, uint8_t b, uint8_t c, uint8_t d) {
     return v4(uint32_t{a} << 24 | uint32_t{b} << 16 | uint32_t{c} << 8 | d);

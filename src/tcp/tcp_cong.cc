@@ -11,66 +11,25 @@ namespace {
 
 constexpr const tcp_congestion_ops* kAlgorithms[] = {&tcp_cubic, &tcp_reno, &tcp_dctcp, &tcp_bbr};
 
-// A view of the connection for one call; what the algorithm changed is carried back when it ends.
-class Call {
- public:
-  explicit Call(tcp_sock* tp) : tp_(tp) {
-    view.snd_cwnd = tp->snd_cwnd;
-    view.snd_cwnd_cnt = tp->snd_cwnd_cnt;
-    view.snd_ssthresh = tp->snd_ssthresh;
-    view.app_limited = tp->app_limited;
-    view.sk_pacing_rate = tp->sk_pacing_rate;
-    view.priv = tp->icsk_ca_priv;
-    view.prior_cwnd = tp->prior_cwnd;
-    view.packets_in_flight = tcp_packets_in_flight(tp);
-    view.delivered = tp->delivered;
-    view.delivered_ce = tp->delivered_ce;
-    view.lost = tp->lost;
-    view.srtt_us = tp->srtt_us;
-    view.min_rtt_us = tcp_min_rtt(tp);
-    view.mss_cache = tp->mss_cache;
-    view.reordering = tp->reordering;
-    view.gso_max_size = tcp_gso_max_size(tp);
-    view.sk_max_pacing_rate = tp->sk_max_pacing_rate;
-    view.snd_una = tp->snd_una;
-    view.snd_nxt = tp->snd_nxt;
-    view.rcv_nxt = tp->rcv_nxt;
-    view.now = now_of(tp);
-    view.delivered_mstamp = tp->delivered_mstamp;
-    view.lsndtime = tp->lsndtime;
-    view.tcp_wstamp = tp->tcp_wstamp;
-    view.icsk_ca_state = tp->icsk_ca_state;
-    view.is_cwnd_limited = tcp_is_cwnd_limited(tp);
-    view.ecn_ok = tp->ecn_flags & TCP_ECN_OK;
-    view.pacing_needed = tp->sk_pacing_needed;
-    view.rng = &net_of(tp).rng;
-    view.trace = &net_of(tp).trace;
-    if (!view.priv && tp->icsk_ca_ops->priv_size) [[unlikely]]
-      make_priv();
-  }
-  ~Call() {
-    tp_->snd_cwnd = view.snd_cwnd;
-    tp_->snd_cwnd_cnt = view.snd_cwnd_cnt;
-    tp_->snd_ssthresh = view.snd_ssthresh;
-    tp_->app_limited = view.app_limited;
-    tp_->sk_pacing_rate = view.sk_pacing_rate;
-    tp_->sk_pacing_needed = view.pacing_needed;
-  }
-  Call(const Call&) = delete;
-  Call& operator=(const Call&) = delete;
-  operator CongestionView&() { return view; }  // NOLINT: it is one
-  CongestionView view;
+// Private state is made when it is first needed: a connection that never had data has none.
+[[gnu::noinline]] void make_priv(tcp_sock* tp, CongestionView& view) {
+  tp->icsk_ca_priv = tp->tcp().ca_priv_slab().alloc();
+  std::memset(tp->icsk_ca_priv, 0, ICSK_CA_PRIV_SIZE);
+  if (tp->icsk_ca_ops->init) tp->icsk_ca_ops->init(view);
+}
 
- private:
-  // Private state is made when it is first needed: a connection that never had data has none.
-  void make_priv() {
-    view.priv = tp_->icsk_ca_priv = tp_->tcp().ca_priv_slab().alloc();
-    std::memset(view.priv, 0, ICSK_CA_PRIV_SIZE);
-    if (tp_->icsk_ca_ops->init) tp_->icsk_ca_ops->init(view);
-  }
-
-  tcp_sock* tp_;
-};
+CongestionView view_of(tcp_sock* tp) {
+  CongestionView view{.vars = tp,
+                      .now = now_of(tp),
+                      .min_rtt_us = tcp_min_rtt(tp),
+                      .gso_max_size = tcp_gso_max_size(tp),
+                      .ecn_ok = (tp->ecn_flags & TCP_ECN_OK) != 0,
+                      .rng = &net_of(tp).rng,
+                      .trace = &net_of(tp).trace};
+  if (!tp->icsk_ca_priv && tp->icsk_ca_ops->priv_size) [[unlikely]]
+    make_priv(tp, view);
+  return view;
+}
 
 // An algorithm that cannot work here, DCTCP without ECN, names the one to take its place.
 void take_over(tcp_sock* tp, const tcp_congestion_ops* ops) {
@@ -100,7 +59,7 @@ void tcp_init_congestion_control(tcp_sock* tp) {
   tp->icsk_ca_initialized = true;
   tcp_ecn_assign(tp);
   if (!tp->icsk_ca_ops->init_early) return;
-  const tcp_congestion_ops* instead = Call(tp).view.instead;
+  const tcp_congestion_ops* instead = view_of(tp).instead;
   if (instead) take_over(tp, instead);
 }
 
@@ -125,71 +84,67 @@ Result<void> tcp_set_congestion_control(tcp_sock* tp, std::string_view name) {
 
 size_t tcp_get_cc_info(tcp_sock* tp, tcp_cc_info& info) {
   if (!tp->icsk_ca_ops->get_info) return 0;
-  Call call(tp);
-  return tp->icsk_ca_ops->get_info(call, info);
+  CongestionView view = view_of(tp);
+  return tp->icsk_ca_ops->get_info(view, info);
 }
 
 uint32_t tcp_ca_ssthresh(tcp_sock* tp) {
-  Call call(tp);
-  return tp->icsk_ca_ops->ssthresh(call);
+  CongestionView view = view_of(tp);
+  return tp->icsk_ca_ops->ssthresh(view);
 }
 
 uint32_t tcp_ca_undo_cwnd(tcp_sock* tp) {
-  Call call(tp);
-  return tp->icsk_ca_ops->undo_cwnd(call);
+  CongestionView view = view_of(tp);
+  return tp->icsk_ca_ops->undo_cwnd(view);
 }
 
 void tcp_set_ca_state(tcp_sock* tp, CaState state) {
   if (tp->icsk_ca_ops->set_state) {
-    Call call(tp);
-    tp->icsk_ca_ops->set_state(call, state);
+    CongestionView view = view_of(tp);
+    tp->icsk_ca_ops->set_state(view, state);
   }
   tp->icsk_ca_state = state;
 }
 
 void tcp_ca_event(tcp_sock* tp, CaEvent event) {
   if (!tp->icsk_ca_ops->cwnd_event) return;
-  EceUpdate ece;
-  {
-    Call call(tp);
-    tp->icsk_ca_ops->cwnd_event(call, event);
-    ece = call.view.ece;
-  }
-  if (ece.valid) tcp_ecn_update_ece(tp, ece);
+  CongestionView view = view_of(tp);
+  tp->icsk_ca_ops->cwnd_event(view, event);
+  if (view.ece.valid) tcp_ecn_update_ece(tp, view.ece);
 }
 
 void tcp_ca_in_ack_event(tcp_sock* tp, uint32_t flags) {
   if (!tp->icsk_ca_ops->in_ack_event) return;
-  Call call(tp);
-  tp->icsk_ca_ops->in_ack_event(call, flags);
+  CongestionView view = view_of(tp);
+  tp->icsk_ca_ops->in_ack_event(view, flags);
 }
 
 void tcp_ca_pkts_acked(tcp_sock* tp, const ack_sample& sample) {
   if (!tp->icsk_ca_ops->pkts_acked) return;
-  Call call(tp);
-  tp->icsk_ca_ops->pkts_acked(call, sample);
+  CongestionView view = view_of(tp);
+  tp->icsk_ca_ops->pkts_acked(view, sample);
 }
 
 void tcp_ca_cong_control(tcp_sock* tp, const rate_sample& rs) {
-  Call call(tp);
-  tp->icsk_ca_ops->cong_control(call, rs);
+  CongestionView view = view_of(tp);
+  tp->icsk_ca_ops->cong_control(view, rs);
 }
 
 uint32_t tcp_ca_sndbuf_expand(tcp_sock* tp) {
   if (!tp->icsk_ca_ops->sndbuf_expand) return 2;
-  Call call(tp);
-  return tp->icsk_ca_ops->sndbuf_expand(call);
+  CongestionView view = view_of(tp);
+  return tp->icsk_ca_ops->sndbuf_expand(view);
 }
 
 uint32_t tcp_ca_min_tso_segs(tcp_sock* tp) {
   if (!tp->icsk_ca_ops->min_tso_segs) return static_cast<uint32_t>(net_of(tp).sysctl.tcp_min_tso_segs);
-  Call call(tp);
-  return tp->icsk_ca_ops->min_tso_segs(call);
+  CongestionView view = view_of(tp);
+  return tp->icsk_ca_ops->min_tso_segs(view);
 }
 
 void tcp_cong_avoid(tcp_sock* tp, uint32_t acked) {
-  Call call(tp);
-  tp->icsk_ca_ops->cong_avoid(call, acked);
+  CongestionView view = view_of(tp);
+  tp->icsk_ca_ops->cong_avoid(view, acked);
   tp->snd_cwnd_stamp = now_of(tp);
 }
 

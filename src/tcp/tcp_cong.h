@@ -1,10 +1,9 @@
-// Congestion control behind a narrow interface: an algorithm gets values and gives values, and never sees the
-// connection.
+// Congestion control behind a narrow interface: an algorithm never sees the connection beyond what concerns it.
 //
-// One file an algorithm under cong/; it is joined by a row in tcp_cong.cc. Every call gets a CongestionView, filled
-// from the connection; what the algorithm may change in it is written back afterwards. Its own state is plain memory of
-// `priv_size` bytes, zeroed when a connection begins to use it. Windows are in segments and rates in bytes a second, as
-// Linux counts them.
+// One file an algorithm under cong/; it is joined by a row in tcp_cong.cc. Every call gets a CongestionView: the fields
+// of the connection that concern it (tcp_cong_vars.h), and the time. Its own state is plain memory of `priv_size`
+// bytes, zeroed when a connection begins to use it. Windows are in segments and rates in bytes a second, as Linux
+// counts them.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -13,8 +12,8 @@
 #include "base/errno.h"
 #include "base/seq.h"
 #include "base/time.h"
+#include "tcp/tcp_cong_vars.h"
 #include "tcp/tcp_rate.h"
-#include "tcp/tcp_states.h"
 
 namespace glass {
 
@@ -50,33 +49,24 @@ struct EceUpdate {
   Seq prior_rcv_nxt{};
 };
 
-// What an algorithm may know and change.
+// What an algorithm may know and change. Through -> it reaches the connection's own fields.
 struct CongestionView {
-  // --- written back
-  uint32_t snd_cwnd = 10, snd_cwnd_cnt = 0, snd_ssthresh = 0x7fffffff;
-  uint32_t app_limited = 0;     // `delivered` at which the application stopped being the limit; 0: it is not
-  uint64_t sk_pacing_rate = 0;  // ~0: none
-  bool pacing_needed = false;   // the algorithm relies on it
-  EceUpdate ece{};
-  const tcp_congestion_ops* instead = nullptr;  // from init(): the algorithm that takes over
-  // --- read only
-  void* priv = nullptr;
-  uint32_t prior_cwnd = 0, packets_in_flight = 0;
-  uint32_t delivered = 0, delivered_ce = 0, lost = 0;  // segments since the connection began
-  uint32_t srtt_us = 0, min_rtt_us = ~0u;              // srtt scaled by 8, 0: unknown
-  uint32_t mss_cache = 1460, gso_max_size = 65536, reordering = 3;
-  uint64_t sk_max_pacing_rate = ~0ull;
-  Seq snd_una{}, snd_nxt{}, rcv_nxt{};
-  Instant now{}, delivered_mstamp{}, lsndtime{}, tcp_wstamp{};
-  CaState icsk_ca_state = CaState::Open;
-  bool is_cwnd_limited = true;  // the application uses the window
-  bool ecn_ok = false;          // agreed in the handshake
-  Rng* rng = nullptr;
-  Trace* trace = nullptr;  // for counters
+  tcp_cong_vars* operator->() const { return vars; }
   template <class Priv>
   Priv& state() const {
-    return *static_cast<Priv*>(priv);
+    return *static_cast<Priv*>(vars->icsk_ca_priv);
   }
+
+  tcp_cong_vars* vars;
+  Instant now{};
+  uint32_t min_rtt_us = ~0u;      // ~0: unknown
+  uint32_t gso_max_size = 65536;  // bytes of the largest packet
+  bool ecn_ok = false;            // agreed in the handshake
+  Rng* rng = nullptr;
+  Trace* trace = nullptr;  // for counters
+  // --- answers
+  EceUpdate ece{};
+  const tcp_congestion_ops* instead = nullptr;  // from init(): the algorithm that takes over
 };
 
 inline constexpr uint8_t TCP_CONG_NON_RESTRICTED = 1, TCP_CONG_NEEDS_ECN = 2;

@@ -215,11 +215,6 @@ void tcp_mark_skb_lost(tcp_sock*, sk_buff*);
 void tcp_init_undo(tcp_sock*);
 inline bool tcp_is_sack(const tcp_sock* tp) { return tp->rx_opt.sack_ok; }
 inline bool tcp_is_reno(const tcp_sock* tp) { return !tcp_is_sack(tp); }
-inline uint32_t tcp_left_out(const tcp_sock* tp) { return tp->sacked_out + tp->lost_out; }
-inline uint32_t tcp_packets_in_flight(const tcp_sock* tp) {
-  return tp->packets_out - tcp_left_out(tp) + tp->retrans_out;
-}
-inline bool tcp_in_slow_start(const tcp_sock* tp) { return tp->snd_cwnd < tp->snd_ssthresh; }
 inline bool tcp_in_initial_slowstart(const tcp_sock* tp) { return tp->snd_ssthresh >= TCP_INFINITE_SSTHRESH; }
 inline bool tcp_in_cwnd_reduction(const tcp_sock* tp) {
   return tp->icsk_ca_state == CaState::CWR || tp->icsk_ca_state == CaState::Recovery;
@@ -266,10 +261,6 @@ void tcp_process_tlp_ack(tcp_sock*, Seq ack, uint32_t flag);
 void tcp_cwnd_validate(tcp_sock*, bool is_cwnd_limited);
 void tcp_slow_start_after_idle_check(tcp_sock*);  // before new data joins the queue
 uint32_t tcp_init_cwnd(const tcp_sock*);
-inline bool tcp_is_cwnd_limited(const tcp_sock* tp) {
-  // In slow start the window may grow while half of it was used; afterwards only when all of it was.
-  return tp->is_cwnd_limited || (tcp_in_slow_start(tp) && tp->snd_cwnd < 2 * tp->max_packets_out);
-}
 
 // tcp_pacing.cc
 uint32_t tcp_gso_max_size(const tcp_sock*);
@@ -371,6 +362,7 @@ void tcp_rcv_rtt_measure_ts(tcp_sock*, const sk_buff&);
 bool tcp_try_rmem_schedule(tcp_sock*, const sk_buff&);  // room in the receive buffer, pruning if need be
 bool sk_rmem_schedule(tcp_sock*, uint32_t size);        // takes memory for `size` bytes from the stack's
 void sk_forced_mem_schedule(tcp_sock*, uint32_t size);  // the same, whatever the limits say
+void sk_wmem_schedule(tcp_sock*, uint32_t size);        // the same for data to send
 void sk_mem_charge(tcp_sock*, uint32_t size);
 void sk_mem_uncharge(tcp_sock*, uint32_t size);
 void sk_wmem_queued_add(tcp_sock*, int32_t bytes);  // the send queue grows or shrinks
@@ -433,7 +425,8 @@ void tcp_sndbuf_expand(tcp_sock*);
 void sk_stream_write_space(tcp_sock*);
 bool sk_stream_memory_free(const tcp_sock*);
 bool sk_stream_is_writeable(const tcp_sock*);
-void tcp_wmem_free_skb(tcp_sock*, Skb);  // an acknowledged segment
+void sk_wmem_queued_add(tcp_sock*, int32_t bytes);  // data to send came or went: its memory, against net.ipv4.tcp_mem
+void tcp_wmem_free_skb(tcp_sock*, Skb);             // an acknowledged segment
 void tcp_chrono_start(tcp_sock*, TcpChrono);
 void tcp_chrono_stop(tcp_sock*, TcpChrono);
 inline uint32_t tcp_chrono_clock(Instant t) { return static_cast<uint32_t>(to_usecs(t.time_since_epoch()) / 100); }

@@ -57,7 +57,8 @@ bool tcp_checksum_ok(Tcp& tcp, Skb& skb) {
 
 void tcp_v4_fill_cb(const Skb& skb, Instant now) {
   const tcphdr& th = tcp_hdr(*skb);
-  TcpCb cb{};
+  TcpCb& cb = TCP_SKB_CB(skb);
+  cb = {};
   cb.seq = th.seq_nr();
   cb.end_seq = cb.seq + static_cast<uint32_t>(skb->len - th.doff() + th.syn() + th.fin());
   cb.ack_seq = th.ack_nr();
@@ -67,7 +68,6 @@ void tcp_v4_fill_cb(const Skb& skb, Instant now) {
   skb->truesize = charge.truesize;
   skb->tstamp = now;
   cb.tailroom = static_cast<uint16_t>(charge.tailroom);
-  TCP_SKB_CB(skb) = cb;
 }
 
 void no_tcp_socket(Tcp& tcp, Skb skb) {

@@ -5,6 +5,7 @@
 // small sockets get more.
 #include <algorithm>
 
+#include "net/sock_opt.h"
 #include "tcp/tcp_internal.h"
 
 namespace glass {
@@ -29,16 +30,25 @@ void leave_memory_pressure(const tcp_sock* tp) {
   count(tp, Mib::TcpExtTCPMemoryPressuresChrono, static_cast<uint64_t>(std::max<int64_t>(ms, 1)));
 }
 
-// May the stack hold as much as it does now, for this socket?
-bool may_raise(const tcp_sock* tp) {
+// Where the stack stands with what it holds now.
+enum class Held { little, much, too_much };
+
+Held look_at_limits(const tcp_sock* tp) {
   const Sysctl& s = net_of(tp).sysctl;
   const int64_t allocated = tp->tcp().memory_allocated;
   if (allocated <= s.tcp_mem[0]) {
     leave_memory_pressure(tp);
-    return true;
+    return Held::little;
   }
   if (allocated > s.tcp_mem[1]) enter_memory_pressure(tp);
-  if (allocated > s.tcp_mem[2]) return false;
+  return allocated > s.tcp_mem[2] ? Held::too_much : Held::much;
+}
+
+// May the stack hold as much as it does now, for what this socket receives?
+bool may_raise(const tcp_sock* tp) {
+  const Sysctl& s = net_of(tp).sysctl;
+  const Held held = look_at_limits(tp);
+  if (held != Held::much) return held == Held::little;
   if (tp->sk_rmem_alloc < s.tcp_rmem[0] || !tp->tcp().memory_pressure) return true;
   // Under pressure every socket may have its share.
   const int64_t mine = pages(int64_t{tp->sk_wmem_queued} + tp->sk_rmem_alloc + tp->sk_forward_alloc);
@@ -65,6 +75,16 @@ bool sk_rmem_schedule(tcp_sock* tp, uint32_t size) {
   if (may_raise(tp)) return true;
   take(tp, -pages(missing));
   return false;
+}
+
+// What is written is kept; beyond the last limit the send buffer shrinks to half of what it holds, so that the writer
+// stops there.
+void sk_wmem_schedule(tcp_sock* tp, uint32_t size) {
+  const int64_t missing = int64_t{size} - tp->sk_forward_alloc;
+  if (missing <= 0) return;
+  take(tp, pages(missing));
+  if (look_at_limits(tp) == Held::too_much && !(tp->sk_userlocks & SOCK_SNDBUF_LOCK))
+    tp->sk_sndbuf = std::max(std::min(tp->sk_sndbuf, tp->sk_wmem_queued >> 1), SOCK_MIN_SNDBUF);
 }
 
 void sk_forced_mem_schedule(tcp_sock* tp, uint32_t size) {

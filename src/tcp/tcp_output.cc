@@ -73,6 +73,12 @@ void tcp_check_probe_timer(tcp_sock* tp) {
     tcp_reset_xmit_timer(tp, ICSK_TIME_PROBE0, std::chrono::microseconds(tcp_probe0_base_us(tp)), true);
 }
 
+// All that waits fits into one segment, or nothing waits: how large packets may be does not matter.
+bool one_small_packet(const tcp_sock* tp, uint32_t mss) {
+  const sk_buff* s = tp->sk_write_queue.front();
+  return !s || (!s->next && s->len <= mss);
+}
+
 }  // namespace
 
 void tcp_event_new_data_sent(tcp_sock* tp) {
@@ -97,7 +103,7 @@ bool tcp_write_xmit(tcp_sock* tp, uint32_t mss, int nonagle, int push_one) {
     if (probe == TcpMtuProbe::wait) return false;
     sent = probe == TcpMtuProbe::sent;
   }
-  const uint32_t max_segs = tp->sk_write_queue.empty() ? 0 : tcp_tso_segs(tp, mss);
+  const uint32_t max_segs = one_small_packet(tp, mss) ? 1 : tcp_tso_segs(tp, mss);
   while (!tp->sk_write_queue.empty()) {
     if (tcp_pacing_check(tp)) break;
     uint32_t quota = tcp_cwnd_test(tp);

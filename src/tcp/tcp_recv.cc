@@ -16,10 +16,11 @@ struct Reader {
   MsgRecv& msg;
   bool peek;
   Seq seq;           // next byte for the reader; copied_seq unless it only peeks
-  size_t copied;     // into the message
+  size_t size;       // of the message
+  size_t copied;     // into it
   Instant tstamp{};  // arrival of the last packet read from
 
-  size_t left() const { return msg.size() - copied; }
+  size_t left() const { return size - copied; }
   void advance(uint32_t n) {
     seq += n;
     if (!peek) tp->copied_seq = seq;
@@ -122,7 +123,7 @@ Result<size_t> tcp_recvmsg_locked(tcp_sock* tp, MsgRecv& msg) {
   if (msg.msg_flags & MSG_OOB) return tcp_recv_urg(tp, msg);
   const bool peek = msg.msg_flags & MSG_PEEK;
   const size_t len = msg.size();
-  Reader r{tp, msg, peek, tp->copied_seq, peek ? 0 : msg.copied};
+  Reader r{tp, msg, peek, tp->copied_seq, len, peek ? 0 : msg.copied};
   if (peek && tp->sk_peek_off > 0) r.seq += static_cast<uint32_t>(tp->sk_peek_off);
   const int32_t peek_off = tp->sk_peek_off;
   const bool could_go_on = drain(r);

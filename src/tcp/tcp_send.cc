@@ -16,7 +16,7 @@ using namespace tcp_state;
 // Reads through the message's pieces.
 class Source {
  public:
-  explicit Source(const MsgSend& msg) : pieces_(msg.msg_iov), left_(msg.size()) {}
+  explicit Source(const MsgSend& msg, size_t size) : pieces_(msg.msg_iov), left_(size) {}
   size_t left() const { return left_; }
   // What is left of the piece the next byte comes from.
   size_t left_of_piece() {
@@ -64,10 +64,10 @@ struct Sending {
 };
 
 void skb_entail(tcp_sock* tp, Skb skb) {
-  TcpCb cb{};
+  TcpCb& cb = TCP_SKB_CB(skb);
+  cb = {};
   cb.seq = cb.end_seq = tp->write_seq;
   cb.tcp_flags = TCPHDR_ACK;
-  TCP_SKB_CB(skb) = cb;
   if (tp->nonagle & TCP_NAGLE_PUSH) tp->nonagle &= static_cast<uint8_t>(~TCP_NAGLE_PUSH);
   tcp_add_write_queue_tail(tp, std::move(skb));
   tcp_slow_start_after_idle_check(tp);
@@ -251,7 +251,8 @@ void fill_segments(tcp_sock* tp, Sending& send) {
 
 Result<size_t> tcp_sendmsg_locked(tcp_sock* tp, const MsgSend& msg) {
   PROBE(net_of(tp).trace);
-  Sending send{.msg = msg, .from = Source(msg), .total = msg.size()};
+  const size_t size = msg.size();
+  Sending send{.msg = msg, .from = Source(msg, size), .total = size};
   if (sk_tsflags(tp) || !msg.msg_control.empty()) [[unlikely]] {
     const Result<uint32_t> tsflags = tcp_tsflags_of_call(tp, msg);
     if (!tsflags) return Err(tsflags.error());

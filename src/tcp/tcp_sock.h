@@ -14,6 +14,7 @@
 #include "net/sock.h"
 #include "skb/rbtree.h"
 #include "tcp/tcp.h"
+#include "tcp/tcp_cong_vars.h"
 #include "tcp/tcp_fastopen.h"
 #include "tcp/tcp_md5.h"
 #include "tcp/tcp_states.h"
@@ -90,50 +91,37 @@ enum class TcpTimer : uint8_t { retransmit, delack, keepalive, pacing, compresse
 // What a connection with data waits for; the higher one is told.
 enum class TcpChrono : uint8_t { none, busy, rwnd_limited, sndbuf_limited };
 
-struct tcp_sock : sock {
+struct tcp_sock : sock, tcp_cong_vars {
   tcp_sock(net& n, Tcp& t) : sock(n, t) {}
   Tcp& tcp() const { return *static_cast<Tcp*>(sk_prot); }
 
   // --- every segment
   uint32_t pred_flags = 0;       // header prediction: what an expected segment's fourth word looks like; 0: slow path
   uint16_t tcp_header_len = 20;  // with the options of every segment
-  uint16_t mss_cache = 536;      // payload bytes a segment, options taken off
-  Seq rcv_nxt, copied_seq;       // next byte expected; next byte the application reads
+  Seq copied_seq;                // next byte the application reads
   Seq rcv_wup;                   // rcv_nxt when the last window went out
   uint32_t rcv_wnd = 0;          // window advertised then
-  Seq snd_nxt, snd_una, write_seq;  // next to send; oldest unacknowledged; end of what the application wrote
-  Seq snd_wl1;                      // segment of the last window update
-  uint32_t snd_wnd = 0;             // window the peer offers
-  Seq snd_sml;                      // end of the last small packet sent (Minshall)
-  Seq pushed_seq;                   // end of the last byte marked PSH
-  Seq snd_up;                       // end of urgent data; snd_una: none
-  uint32_t max_window = 0;          // largest window the peer ever offered
-  uint32_t packets_out = 0, retrans_out = 0, sacked_out = 0, lost_out = 0;  // segments
-  uint32_t snd_cwnd = 10, snd_cwnd_cnt = 0, snd_ssthresh = 0x7fffffff;
-  uint32_t srtt_us = 0, mdev_us = 0, mdev_max_us = 0, rttvar_us = 0;  // srtt scaled by 8, mdev by 4
+  Seq write_seq;                 // end of what the application wrote
+  Seq snd_wl1;                   // segment of the last window update
+  uint32_t snd_wnd = 0;          // window the peer offers
+  Seq snd_sml;                   // end of the last small packet sent (Minshall)
+  Seq pushed_seq;                // end of the last byte marked PSH
+  Seq snd_up;                    // end of urgent data; snd_una: none
+  uint32_t max_window = 0;       // largest window the peer ever offered
+  uint32_t mdev_us = 0, mdev_max_us = 0, rttvar_us = 0;  // mdev scaled by 4
   uint32_t icsk_rto_us = 1'000'000;
-  Instant rcv_tstamp{}, lsndtime{};  // last ACK received, last data sent
-  sk_buff_head tcp_rtx_queue;        // sent, not acknowledged; sk_write_queue holds what was never sent
+  Instant rcv_tstamp{};        // last ACK received
+  sk_buff_head tcp_rtx_queue;  // sent, not acknowledged; sk_write_queue holds what was never sent
   tcp_options_received rx_opt;
   const tcp_congestion_ops* icsk_ca_ops = nullptr;
-  void* icsk_ca_priv = nullptr;  // the algorithm's own state; null until it is needed
-  CaState icsk_ca_state = CaState::Open;
   uint8_t nonagle = 0;          // TCP_NAGLE_*
   uint8_t scaling_ratio = 128;  // payload bytes per 256 bytes of buffer
-  bool is_cwnd_limited = false;
   bool icsk_ca_initialized = false, icsk_ca_setsockopt = false;
-  bool sk_pacing_needed = false;  // packets wait for tcp_wstamp
-  uint8_t ecn_flags = 0;          // TCP_ECN_*
 
   // --- delivery rate and pacing
-  Instant first_tx_mstamp{};                                    // send time of the segment acknowledged last
-  Instant delivered_mstamp{};                                   // when `delivered` last grew
-  Instant tcp_wstamp{};                                         // when the next packet may leave, if paced
-  uint64_t sk_pacing_rate = ~0ull, sk_max_pacing_rate = ~0ull;  // bytes a second
-  uint32_t rate_delivered = 0, rate_interval_us = 0;            // the last good sample
-  uint32_t app_limited = ~0u;  // `delivered` at which the application stopped being the limit; 0: it is not
-  uint32_t lost = 0, delivered_ce = 0;
-  bool rate_app_limited = true;  // nobody has filled the pipe yet
+  Instant first_tx_mstamp{};                          // send time of the segment acknowledged last
+  uint32_t rate_delivered = 0, rate_interval_us = 0;  // the last good sample
+  bool rate_app_limited = true;                       // nobody has filled the pipe yet
 
   // --- acknowledging
   struct {
@@ -209,13 +197,12 @@ struct tcp_sock : sock {
   } rack;                         // RFC 8985
   sk_buff *tsorted_head = nullptr, *tsorted_tail = nullptr;  // the retransmit queue in the order of sending
   uint32_t sent_count = 0;    // packets handed to the network from it: the clock of that order
-  uint32_t reordering = 3;    // segments that may overtake a segment before it counts as lost
   uint32_t reord_seen = 0;    // times reordering was observed
   Seq undo_marker;            // snd_una when cwnd was reduced; 0: nothing to undo
   int32_t undo_retrans = -1;  // retransmissions whose duplicates were not reported; 0: all proved needless
   Seq tlp_high_seq;           // snd_nxt at the tail loss probe; 0: none is out
-  uint32_t prior_ssthresh = 0, prior_cwnd = 0, prr_delivered = 0, prr_out = 0;
-  uint32_t delivered = 0, snd_cwnd_used = 0, max_packets_out = 0;
+  uint32_t prior_ssthresh = 0, prr_delivered = 0, prr_out = 0;
+  uint32_t snd_cwnd_used = 0;
   Seq cwnd_usage_seq;  // snd_nxt when max_packets_out and is_cwnd_limited were noted
   Instant snd_cwnd_stamp{};
   sk_buff* sack_hint = nullptr;  // where the last SACK block was applied in the retransmit queue

@@ -28,6 +28,7 @@ bool __sk_stream_memory_free(const tcp_sock* tp, int wake) {
 }
 
 bool should_expand_sndbuf(const tcp_sock* tp) {
+  if (tp->tcp().memory_pressure || tp->tcp().memory_allocated >= net_of(tp).sysctl.tcp_mem[0]) return false;
   return !(tp->sk_userlocks & SOCK_SNDBUF_LOCK) && tcp_packets_in_flight(tp) < tp->snd_cwnd;
 }
 
@@ -52,6 +53,13 @@ Skb tcp_stream_alloc_skb(tcp_sock* tp, uint32_t linear) {
   Skb skb = alloc_skb(n.pool, n.trace, linear, 0);
   skb->truesize = kTcpSkbTruesize;
   return skb;
+}
+
+void sk_wmem_queued_add(tcp_sock* tp, int32_t bytes) {
+  tp->sk_wmem_queued += bytes;
+  if (bytes < 0) return sk_mem_uncharge(tp, static_cast<uint32_t>(-bytes));
+  sk_wmem_schedule(tp, static_cast<uint32_t>(bytes));
+  sk_mem_charge(tp, static_cast<uint32_t>(bytes));
 }
 
 void tcp_wmem_free_skb(tcp_sock* tp, Skb skb) {

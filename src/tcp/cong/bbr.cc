@@ -79,7 +79,7 @@ class BbrCall {
   void set_state(CaState);
   uint32_t undo_cwnd();
   void save_cwnd();
-  uint32_t min_tso_segs() const { return v_.sk_pacing_rate < kMinTsoRate >> 3 ? 1 : 2; }
+  uint32_t min_tso_segs() const { return v_->sk_pacing_rate < kMinTsoRate >> 3 ? 1 : 2; }
   size_t get_info(tcp_cc_info&) const;
 
  private:
@@ -129,37 +129,37 @@ class BbrCall {
 // --- rate
 
 uint64_t BbrCall::rate_bytes_per_sec(uint64_t bw, uint32_t gain) const {
-  uint64_t rate = bw * v_.mss_cache * gain >> BBR_SCALE;
+  uint64_t rate = bw * v_->mss_cache * gain >> BBR_SCALE;
   rate *= 1'000'000 / 100 * (100 - kPacingMarginPercent);
   return rate >> BW_SCALE;
 }
 
 uint64_t BbrCall::bw_to_pacing_rate(uint32_t bw, uint32_t gain) const {
-  return std::min(rate_bytes_per_sec(bw, gain), v_.sk_max_pacing_rate);
+  return std::min(rate_bytes_per_sec(bw, gain), v_->sk_max_pacing_rate);
 }
 
 // Before the first sample: the initial window in the handshake's round trip, or in a millisecond if that is unknown.
 void BbrCall::init_pacing_rate_from_rtt() {
   uint32_t rtt_us = 1000;
-  if (v_.srtt_us) {
-    rtt_us = std::max(v_.srtt_us >> 3, 1u);
+  if (v_->srtt_us) {
+    rtt_us = std::max(v_->srtt_us >> 3, 1u);
     b_.has_seen_rtt = true;
   }
-  v_.sk_pacing_rate = bw_to_pacing_rate(static_cast<uint32_t>(v_.snd_cwnd * BW_UNIT / rtt_us), kHighGain);
+  v_->sk_pacing_rate = bw_to_pacing_rate(static_cast<uint32_t>(v_->snd_cwnd * BW_UNIT / rtt_us), kHighGain);
 }
 
 void BbrCall::set_pacing_rate(uint32_t bw, uint32_t gain) {
   const uint64_t rate = bw_to_pacing_rate(bw, gain);
-  if (!b_.has_seen_rtt && v_.srtt_us) init_pacing_rate_from_rtt();
-  if (b_.full_bw_reached || rate > v_.sk_pacing_rate) v_.sk_pacing_rate = rate;
+  if (!b_.has_seen_rtt && v_->srtt_us) init_pacing_rate_from_rtt();
+  if (b_.full_bw_reached || rate > v_->sk_pacing_rate) v_->sk_pacing_rate = rate;
 }
 
 // --- window
 
 // Segments of a packet at this rate, as the sender will make it.
 uint32_t BbrCall::tso_segs_goal() const {
-  const uint64_t bytes = std::min<uint64_t>(v_.sk_pacing_rate >> 10, 65536 - 1 - 320);
-  const uint32_t segs = std::max(static_cast<uint32_t>(bytes / std::max(v_.mss_cache, 1u)), min_tso_segs());
+  const uint64_t bytes = std::min<uint64_t>(v_->sk_pacing_rate >> 10, 65536 - 1 - 320);
+  const uint32_t segs = std::max(static_cast<uint32_t>(bytes / std::max<uint32_t>(v_->mss_cache, 1)), min_tso_segs());
   return std::min(segs, 0x7fu);
 }
 
@@ -179,7 +179,7 @@ uint32_t BbrCall::quantization_budget(uint32_t cwnd) const {
 
 // What will be in the network when the next packet may leave: pacing lets what is under way arrive meanwhile.
 uint32_t BbrCall::packets_in_net_at_edt(uint32_t inflight_now) const {
-  const Instant edt = std::max(v_.tcp_wstamp, v_.now);
+  const Instant edt = std::max(v_->tcp_wstamp, v_.now);
   const auto interval_us = static_cast<uint64_t>(to_usecs(edt - v_.now));
   const auto delivered = static_cast<uint32_t>(bw() * interval_us >> BW_SCALE);
   uint32_t at_edt = inflight_now;
@@ -195,39 +195,39 @@ uint32_t BbrCall::ack_aggregation_cwnd() const {
 
 void BbrCall::save_cwnd() {
   const bool as_usual = b_.prev_ca_state < CaState::Recovery && b_.mode != Mode::PROBE_RTT;
-  b_.prior_cwnd = as_usual ? v_.snd_cwnd : std::max(b_.prior_cwnd, v_.snd_cwnd);
+  b_.prior_cwnd = as_usual ? v_->snd_cwnd : std::max(b_.prior_cwnd, v_->snd_cwnd);
 }
 
 // In the first round of a recovery only what leaves the network is replaced. True: `cwnd` is final.
 bool BbrCall::set_cwnd_to_recover_or_restore(const rate_sample& rs, uint32_t acked, uint32_t& cwnd) {
-  const CaState prev = b_.prev_ca_state, state = v_.icsk_ca_state;
+  const CaState prev = b_.prev_ca_state, state = v_->icsk_ca_state;
   if (rs.losses) cwnd = cwnd > rs.losses ? cwnd - rs.losses : 1;
   if (state == CaState::Recovery && prev != CaState::Recovery) {
     b_.packet_conservation = true;
-    b_.next_rtt_delivered = v_.delivered;  // the round begins now
-    cwnd = v_.packets_in_flight + acked;
+    b_.next_rtt_delivered = v_->delivered;  // the round begins now
+    cwnd = tcp_packets_in_flight(v_.vars) + acked;
   } else if (prev >= CaState::Recovery && state < CaState::Recovery) {
     cwnd = std::max(cwnd, b_.prior_cwnd);
     b_.packet_conservation = false;
   }
   b_.prev_ca_state = state;
   if (!b_.packet_conservation) return false;
-  cwnd = std::max(cwnd, v_.packets_in_flight + acked);
+  cwnd = std::max(cwnd, tcp_packets_in_flight(v_.vars) + acked);
   return true;
 }
 
 void BbrCall::set_cwnd(const rate_sample& rs, uint32_t acked, uint32_t bw, uint32_t gain) {
-  uint32_t cwnd = v_.snd_cwnd;
+  uint32_t cwnd = v_->snd_cwnd;
   if (acked && !set_cwnd_to_recover_or_restore(rs, acked, cwnd)) {
     const uint32_t target = quantization_budget(bdp(bw, gain) + ack_aggregation_cwnd());
     if (b_.full_bw_reached)
       cwnd = std::min(cwnd + acked, target);
-    else if (cwnd < target || v_.delivered < kInitCwnd)
+    else if (cwnd < target || v_->delivered < kInitCwnd)
       cwnd += acked;
     cwnd = std::max(cwnd, kCwndMinTarget);
   }
   if (b_.mode == Mode::PROBE_RTT) cwnd = std::min(cwnd, kCwndMinTarget);
-  v_.snd_cwnd = cwnd;
+  v_->snd_cwnd = cwnd;
 }
 
 // --- model
@@ -236,7 +236,7 @@ void BbrCall::update_bw(const rate_sample& rs) {
   b_.round_start = false;
   if (rs.delivered < 0 || rs.interval_us <= 0) return;
   if (static_cast<int32_t>(rs.prior_delivered - b_.next_rtt_delivered) >= 0) {
-    b_.next_rtt_delivered = v_.delivered;
+    b_.next_rtt_delivered = v_->delivered;
     ++b_.rtt_cnt;
     b_.round_start = true;
     b_.packet_conservation = false;
@@ -260,21 +260,21 @@ void BbrCall::update_ack_aggregation(const rate_sample& rs) {
     }
   }
   const auto epoch_us =
-      static_cast<uint64_t>(std::max<int64_t>(to_usecs(v_.delivered_mstamp - b_.ack_epoch_mstamp), 0));
+      static_cast<uint64_t>(std::max<int64_t>(to_usecs(v_->delivered_mstamp - b_.ack_epoch_mstamp), 0));
   auto expected = static_cast<uint32_t>(bw() * epoch_us / BW_UNIT);
   if (b_.ack_epoch_acked <= expected || b_.ack_epoch_acked + rs.acked_sacked >= kAckEpochResetThresh) {
     b_.ack_epoch_acked = 0;
-    b_.ack_epoch_mstamp = v_.delivered_mstamp;
+    b_.ack_epoch_mstamp = v_->delivered_mstamp;
     expected = 0;
   }
   b_.ack_epoch_acked = std::min(0xfffffu, b_.ack_epoch_acked + rs.acked_sacked);
-  const uint32_t extra = std::min(b_.ack_epoch_acked - expected, v_.snd_cwnd);
+  const uint32_t extra = std::min(b_.ack_epoch_acked - expected, v_->snd_cwnd);
   uint32_t& most = b_.extra_acked[b_.extra_acked_win_idx];
   most = std::max(most, extra);
 }
 
 bool BbrCall::is_next_cycle_phase(const rate_sample& rs) const {
-  const bool is_full_length = to_usecs(v_.delivered_mstamp - b_.cycle_mstamp) > b_.min_rtt_us;
+  const bool is_full_length = to_usecs(v_->delivered_mstamp - b_.cycle_mstamp) > b_.min_rtt_us;
   if (b_.pacing_gain == BBR_UNIT) return is_full_length;
   const uint32_t in_net = packets_in_net_at_edt(rs.prior_in_flight), max_bw = b_.bw.get();
   // Faster: until the higher rate has filled the path, or something was lost.
@@ -284,7 +284,7 @@ bool BbrCall::is_next_cycle_phase(const rate_sample& rs) const {
 
 void BbrCall::advance_cycle_phase() {
   b_.cycle_idx = (b_.cycle_idx + 1) & (CYCLE_LEN - 1);
-  b_.cycle_mstamp = v_.delivered_mstamp;
+  b_.cycle_mstamp = v_->delivered_mstamp;
 }
 
 void BbrCall::update_cycle_phase(const rate_sample& rs) {
@@ -319,26 +319,27 @@ void BbrCall::check_full_bw_reached(const rate_sample& rs) {
 void BbrCall::check_drain() {
   if (b_.mode == Mode::STARTUP && b_.full_bw_reached) {
     b_.mode = Mode::DRAIN;
-    v_.snd_ssthresh = inflight(b_.bw.get(), BBR_UNIT);
+    v_->snd_ssthresh = inflight(b_.bw.get(), BBR_UNIT);
   }
-  if (b_.mode == Mode::DRAIN && packets_in_net_at_edt(v_.packets_in_flight) <= inflight(b_.bw.get(), BBR_UNIT))
+  if (b_.mode == Mode::DRAIN &&
+      packets_in_net_at_edt(tcp_packets_in_flight(v_.vars)) <= inflight(b_.bw.get(), BBR_UNIT))
     reset_probe_bw_mode();
 }
 
 void BbrCall::check_probe_rtt_done() {
   if (b_.probe_rtt_done_stamp == Instant{} || v_.now <= b_.probe_rtt_done_stamp) return;
   b_.min_rtt_stamp = v_.now;  // no probe for another ten seconds
-  v_.snd_cwnd = std::max(v_.snd_cwnd, b_.prior_cwnd);
+  v_->snd_cwnd = std::max(v_->snd_cwnd, b_.prior_cwnd);
   reset_mode();
 }
 
 void BbrCall::probe_rtt() {
-  v_.app_limited = std::max(v_.delivered + v_.packets_in_flight, 1u);  // its rates must not count
+  v_->app_limited = std::max(v_->delivered + tcp_packets_in_flight(v_.vars), 1u);  // its rates must not count
   if (b_.probe_rtt_done_stamp == Instant{}) {
-    if (v_.packets_in_flight > kCwndMinTarget) return;
+    if (tcp_packets_in_flight(v_.vars) > kCwndMinTarget) return;
     b_.probe_rtt_done_stamp = v_.now + kProbeRttTime;
     b_.probe_rtt_round_done = false;
-    b_.next_rtt_delivered = v_.delivered;
+    b_.next_rtt_delivered = v_->delivered;
     return;
   }
   if (b_.round_start) b_.probe_rtt_round_done = true;
@@ -378,9 +379,9 @@ void BbrCall::update_gains() {
 // --- long-term bandwidth
 
 void BbrCall::reset_lt_bw_sampling_interval() {
-  b_.lt_last_stamp_ms = usecs64(v_.delivered_mstamp) / 1000;
-  b_.lt_last_delivered = v_.delivered;
-  b_.lt_last_lost = v_.lost;
+  b_.lt_last_stamp_ms = usecs64(v_->delivered_mstamp) / 1000;
+  b_.lt_last_delivered = v_->delivered;
+  b_.lt_last_lost = v_->lost;
   b_.lt_rtt_cnt = 0;
 }
 
@@ -425,9 +426,9 @@ void BbrCall::lt_bw_sampling(const rate_sample& rs) {
   if (b_.lt_rtt_cnt < kLtIntervalMinRounds) return;
   if (b_.lt_rtt_cnt > 4 * kLtIntervalMinRounds) return reset_lt_bw_sampling();
   if (!rs.losses) return;  // an interval ends with a loss
-  const uint32_t lost = v_.lost - b_.lt_last_lost, delivered = v_.delivered - b_.lt_last_delivered;
+  const uint32_t lost = v_->lost - b_.lt_last_lost, delivered = v_->delivered - b_.lt_last_delivered;
   if (!delivered || lost << BBR_SCALE < kLtLossThresh * delivered) return;
-  const auto ms = static_cast<int64_t>(usecs64(v_.delivered_mstamp) / 1000 - b_.lt_last_stamp_ms);
+  const auto ms = static_cast<int64_t>(usecs64(v_->delivered_mstamp) / 1000 - b_.lt_last_stamp_ms);
   if (ms < 1) return;
   if (ms >= int64_t{~0u / 1000}) return reset_lt_bw_sampling();
   lt_bw_interval_done(static_cast<uint32_t>(delivered * BW_UNIT / (static_cast<uint64_t>(ms) * 1000)));
@@ -449,8 +450,8 @@ void BbrCall::main(const rate_sample& rs) {
 
 void BbrCall::init() {
   b_ = {};
-  v_.snd_ssthresh = kInfiniteSsthresh;
-  b_.next_rtt_delivered = v_.delivered;
+  v_->snd_ssthresh = kInfiniteSsthresh;
+  b_.next_rtt_delivered = v_->delivered;
   b_.min_rtt_us = v_.min_rtt_us;
   b_.min_rtt_stamp = v_.now;
   b_.bw.reset(0, 0);
@@ -458,12 +459,12 @@ void BbrCall::init() {
   reset_lt_bw_sampling();
   b_.mode = Mode::STARTUP;
   b_.ack_epoch_mstamp = v_.now;
-  v_.pacing_needed = true;
+  v_->sk_pacing_needed = true;
 }
 
 // Data after an idle time: no burst, and the silence is no reason to probe the round trip.
 void BbrCall::tx_start() {
-  if (!v_.app_limited) return;
+  if (!v_->app_limited) return;
   b_.idle_restart = true;
   b_.ack_epoch_mstamp = v_.now;
   b_.ack_epoch_acked = 0;
@@ -487,11 +488,11 @@ uint32_t BbrCall::undo_cwnd() {
   b_.full_bw = 0;  // what looked like loss may have kept the bandwidth down
   b_.full_bw_cnt = 0;
   reset_lt_bw_sampling();
-  return v_.snd_cwnd;
+  return v_->snd_cwnd;
 }
 
 size_t BbrCall::get_info(tcp_cc_info& info) const {
-  const uint64_t rate = uint64_t{bw()} * v_.mss_cache * 1'000'000 >> BW_SCALE;
+  const uint64_t rate = uint64_t{bw()} * v_->mss_cache * 1'000'000 >> BW_SCALE;
   info.bbr = {.bbr_bw_lo = static_cast<uint32_t>(rate),
               .bbr_bw_hi = static_cast<uint32_t>(rate >> 32),
               .bbr_min_rtt = b_.min_rtt_us,
@@ -502,7 +503,7 @@ size_t BbrCall::get_info(tcp_cc_info& info) const {
 
 uint32_t bbr_ssthresh(CongestionView& v) {
   BbrCall(v).save_cwnd();
-  return v.snd_ssthresh;  // not a matter of BBR's
+  return v->snd_ssthresh;  // not a matter of BBR's
 }
 
 }  // namespace

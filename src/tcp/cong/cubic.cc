@@ -48,7 +48,7 @@ uint32_t now_ms(const CongestionView& v) { return std::max(msecs32(v.now), 1u); 
 
 void hystart_reset(Bictcp& ca, const CongestionView& v) {
   ca.round_start_us = ca.last_ack_us = usecs32(v.now);
-  ca.end_seq = v.snd_nxt;
+  ca.end_seq = v->snd_nxt;
   ca.curr_rtt_us = std::numeric_limits<uint32_t>::max();
   ca.sample_cnt = 0;
 }
@@ -119,13 +119,13 @@ void bictcp_update(Bictcp& ca, uint32_t now, uint32_t cwnd, uint32_t acked) {
 }
 
 void cubic_cong_avoid(CongestionView& v, uint32_t acked) {
-  if (!v.is_cwnd_limited) return;
-  if (v.snd_cwnd < v.snd_ssthresh) {
+  if (!tcp_is_cwnd_limited(v.vars)) return;
+  if (v->snd_cwnd < v->snd_ssthresh) {
     acked = tcp_slow_start(v, acked);
     if (!acked) return;
   }
   Bictcp& ca = v.state<Bictcp>();
-  bictcp_update(ca, now_ms(v), v.snd_cwnd, acked);
+  bictcp_update(ca, now_ms(v), v->snd_cwnd, acked);
   tcp_cong_avoid_ai(v, ca.cnt, acked);
 }
 
@@ -133,9 +133,9 @@ uint32_t cubic_ssthresh(CongestionView& v) {
   Bictcp& ca = v.state<Bictcp>();
   ca.epoch_start = 0;
   // Fast convergence: a window that did not reach the last maximum makes room for others.
-  const bool shrinking = v.snd_cwnd < ca.last_max_cwnd;
-  ca.last_max_cwnd = shrinking ? v.snd_cwnd * (kBetaScale + kBeta) / (2 * kBetaScale) : v.snd_cwnd;
-  return std::max(v.snd_cwnd * kBeta / kBetaScale, 2u);
+  const bool shrinking = v->snd_cwnd < ca.last_max_cwnd;
+  ca.last_max_cwnd = shrinking ? v->snd_cwnd * (kBetaScale + kBeta) / (2 * kBetaScale) : v->snd_cwnd;
+  return std::max(v->snd_cwnd * kBeta / kBetaScale, 2u);
 }
 
 void cubic_set_state(CongestionView& v, CaState state) {
@@ -148,7 +148,7 @@ void cubic_cwnd_event(CongestionView& v, CaEvent event) {
   if (event != CaEvent::TX_START) return;
   Bictcp& ca = v.state<Bictcp>();
   const uint32_t now = now_ms(v);
-  const auto idle = static_cast<int32_t>(now - msecs32(v.lsndtime));
+  const auto idle = static_cast<int32_t>(now - msecs32(v->lsndtime));
   if (!ca.epoch_start || idle <= 0) return;
   ca.epoch_start += static_cast<uint32_t>(idle);
   if (static_cast<int32_t>(ca.epoch_start - now) > 0) ca.epoch_start = now;
@@ -159,14 +159,14 @@ void cubic_cwnd_event(CongestionView& v, CaEvent event) {
 void end_slow_start(Bictcp& ca, CongestionView& v, Mib detect, Mib cwnd) {
   ca.found = true;
   v.trace->count(detect);
-  v.trace->count(cwnd, v.snd_cwnd);
-  v.snd_ssthresh = v.snd_cwnd;
+  v.trace->count(cwnd, v->snd_cwnd);
+  v->snd_ssthresh = v->snd_cwnd;
 }
 
 // How long packets of many segments may hold ACKs together on the receiver's side.
 uint32_t hystart_ack_delay(const CongestionView& v) {
-  if (!v.sk_pacing_rate) return 0;
-  return static_cast<uint32_t>(std::min<uint64_t>(1000, uint64_t{v.gso_max_size} * 4 * 1'000'000 / v.sk_pacing_rate));
+  if (!v->sk_pacing_rate) return 0;
+  return static_cast<uint32_t>(std::min<uint64_t>(1000, uint64_t{v.gso_max_size} * 4 * 1'000'000 / v->sk_pacing_rate));
 }
 
 // The ACKs of a round that came one close behind the other cover more than half of the smallest round trip: the pipe is
@@ -176,7 +176,7 @@ void hystart_ack_train(Bictcp& ca, CongestionView& v) {
   if (static_cast<int32_t>(now - ca.last_ack_us) > static_cast<int32_t>(kHystartAckDeltaUs)) return;
   ca.last_ack_us = now;
   uint32_t threshold = ca.delay_min_us + hystart_ack_delay(v);
-  if (!v.pacing_needed) threshold >>= 1;
+  if (!v->sk_pacing_needed) threshold >>= 1;
   if (static_cast<int32_t>(now - ca.round_start_us) > static_cast<int32_t>(threshold))
     end_slow_start(ca, v, Mib::TcpExtTCPHystartTrainDetect, Mib::TcpExtTCPHystartTrainCwnd);
 }
@@ -200,9 +200,9 @@ void cubic_pkts_acked(CongestionView& v, const ack_sample& sample) {
   if (ca.epoch_start && static_cast<int32_t>(now_ms(v) - ca.epoch_start) < 1000) return;
   const auto delay = static_cast<uint32_t>(std::max<int64_t>(sample.rtt_us, 1));
   if (!ca.delay_min_us || ca.delay_min_us > delay) ca.delay_min_us = delay;
-  if (ca.found || v.snd_cwnd >= v.snd_ssthresh) return;
-  if (after(v.snd_una, ca.end_seq)) hystart_reset(ca, v);
-  if (v.snd_cwnd < kHystartLowWindow) return;
+  if (ca.found || v->snd_cwnd >= v->snd_ssthresh) return;
+  if (after(v->snd_una, ca.end_seq)) hystart_reset(ca, v);
+  if (v->snd_cwnd < kHystartLowWindow) return;
   hystart_ack_train(ca, v);
   hystart_delay(ca, v, delay);
 }

@@ -25,9 +25,9 @@ struct Dctcp {
 static_assert(sizeof(Dctcp) <= ICSK_CA_PRIV_SIZE);
 
 void begin_round(Dctcp& ca, const CongestionView& v) {
-  ca.next_seq = v.snd_nxt;
-  ca.old_delivered = v.delivered;
-  ca.old_delivered_ce = v.delivered_ce;
+  ca.next_seq = v->snd_nxt;
+  ca.old_delivered = v->delivered;
+  ca.old_delivered_ce = v->delivered_ce;
 }
 
 void dctcp_init(CongestionView& v) {
@@ -37,23 +37,23 @@ void dctcp_init(CongestionView& v) {
     v.instead = &tcp_dctcp_reno;
     return;
   }
-  ca.prior_rcv_nxt = v.rcv_nxt;
+  ca.prior_rcv_nxt = v->rcv_nxt;
   ca.alpha = kAlphaOnInit;
   begin_round(ca, v);
 }
 
 uint32_t dctcp_ssthresh(CongestionView& v) {
   Dctcp& ca = v.state<Dctcp>();
-  ca.loss_cwnd = v.snd_cwnd;
-  return std::max(v.snd_cwnd - (v.snd_cwnd * ca.alpha >> 11), 2u);
+  ca.loss_cwnd = v->snd_cwnd;
+  return std::max(v->snd_cwnd - (v->snd_cwnd * ca.alpha >> 11), 2u);
 }
 
 // A round trip is over: alpha moves towards the share of marked data.
 void dctcp_in_ack_event(CongestionView& v, uint32_t) {
   Dctcp& ca = v.state<Dctcp>();
-  if (before(v.snd_una, ca.next_seq)) return;
-  const uint32_t delivered = v.delivered - ca.old_delivered;
-  uint32_t marked = v.delivered_ce - ca.old_delivered_ce;
+  if (before(v->snd_una, ca.next_seq)) return;
+  const uint32_t delivered = v->delivered - ca.old_delivered;
+  uint32_t marked = v->delivered_ce - ca.old_delivered_ce;
   const uint32_t share = ca.alpha >> kShiftG;
   ca.alpha -= share ? share : ca.alpha;  // below a sixteenth it would never fall to zero
   if (marked) {
@@ -65,19 +65,19 @@ void dctcp_in_ack_event(CongestionView& v, uint32_t) {
 
 // Real loss is answered as Reno does.
 void react_to_loss(CongestionView& v) {
-  v.state<Dctcp>().loss_cwnd = v.snd_cwnd;
-  v.snd_ssthresh = std::max(v.snd_cwnd >> 1, 2u);
+  v.state<Dctcp>().loss_cwnd = v->snd_cwnd;
+  v->snd_ssthresh = std::max(v->snd_cwnd >> 1, 2u);
 }
 
 void dctcp_set_state(CongestionView& v, CaState state) {
-  if (state == CaState::Recovery && v.icsk_ca_state != CaState::Recovery) react_to_loss(v);
+  if (state == CaState::Recovery && v->icsk_ca_state != CaState::Recovery) react_to_loss(v);
 }
 
 // RFC 8257 section 3.2: ECE says of exactly the data an ACK covers whether it was marked.
 void update_ece(CongestionView& v, bool ce) {
   Dctcp& ca = v.state<Dctcp>();
   v.ece = {.valid = true, .before = ca.ce_state, .after = ce, .prior_rcv_nxt = ca.prior_rcv_nxt};
-  ca.prior_rcv_nxt = v.rcv_nxt;
+  ca.prior_rcv_nxt = v->rcv_nxt;
   ca.ce_state = ce;
 }
 
@@ -90,15 +90,15 @@ void dctcp_cwnd_event(CongestionView& v, CaEvent event) {
   }
 }
 
-uint32_t dctcp_undo_cwnd(CongestionView& v) { return std::max(v.snd_cwnd, v.state<Dctcp>().loss_cwnd); }
+uint32_t dctcp_undo_cwnd(CongestionView& v) { return std::max(v->snd_cwnd, v.state<Dctcp>().loss_cwnd); }
 
 size_t dctcp_get_info(CongestionView& v, tcp_cc_info& info) {
   const Dctcp& ca = v.state<Dctcp>();
   info.dctcp = {.dctcp_enabled = 1,
                 .dctcp_ce_state = ca.ce_state,
                 .dctcp_alpha = ca.alpha,
-                .dctcp_ab_ecn = v.mss_cache * (v.delivered_ce - ca.old_delivered_ce),
-                .dctcp_ab_tot = v.mss_cache * (v.delivered - ca.old_delivered)};
+                .dctcp_ab_ecn = v->mss_cache * (v->delivered_ce - ca.old_delivered_ce),
+                .dctcp_ab_tot = v->mss_cache * (v->delivered - ca.old_delivered)};
   return sizeof info.dctcp;
 }
 
