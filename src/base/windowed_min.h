@@ -15,33 +15,34 @@ class WindowedMin {
  public:
   uint32_t get() const { return best_[0].value; }
 
-  void reset(uint32_t value, Instant now) { best_.fill({value, now}); }
+  void reset(uint32_t value, Instant now) { best_.fill({value, msecs32(now)}); }
 
   void add(uint32_t value, Instant now, Duration window) {
-    const Sample s{value, now};
-    if (value <= best_[0].value || now - best_[2].at > window) return reset(value, now);
+    const Sample s{value, msecs32(now)};
+    const auto window_ms = static_cast<uint32_t>(window / 1ms);
+    if (value <= best_[0].value || s.at_ms - best_[2].at_ms > window_ms) return reset(value, now);
     if (value <= best_[1].value)
       best_[1] = best_[2] = s;
     else if (value <= best_[2].value)
       best_[2] = s;
-    age(s, window);
+    age(s, window_ms);
   }
 
  private:
   struct Sample {
     uint32_t value = ~0u;
-    Instant at{};
+    uint32_t at_ms = 0;  // wraps around
   };
 
   // Lets the old ones go, and sees to it that the three stand for different parts of the window.
-  void age(const Sample& s, Duration window) {
-    const Duration since_best = s.at - best_[0].at;
-    if (since_best > window) {
+  void age(const Sample& s, uint32_t window_ms) {
+    const uint32_t since_best = s.at_ms - best_[0].at_ms;
+    if (since_best > window_ms) {
       promote(s);
-      if (s.at - best_[0].at > window) promote(s);
-    } else if (best_[1].at == best_[0].at && since_best > window / 4) {
+      if (s.at_ms - best_[0].at_ms > window_ms) promote(s);
+    } else if (best_[1].at_ms == best_[0].at_ms && since_best > window_ms / 4) {
       best_[1] = best_[2] = s;
-    } else if (best_[2].at == best_[1].at && since_best > window / 2) {
+    } else if (best_[2].at_ms == best_[1].at_ms && since_best > window_ms / 2) {
       best_[2] = s;
     }
   }

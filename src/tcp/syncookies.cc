@@ -55,7 +55,7 @@ uint16_t check_cookie(const net& n, const Skb& ack) {
 }
 
 bool overflowed_lately(const tcp_sock* l) {
-  const Instant last = l->icsk_accept_queue->synq_overflow_ts;
+  const Instant last = l->ext->icsk_accept_queue->synq_overflow_ts;
   return last != Instant{} && now_of(l) - last <= kValid;
 }
 
@@ -112,7 +112,7 @@ request_sock* cookie_tcp_check(tcp_sock* l, const Skb& skb) {
 
 Seq cookie_init_sequence(tcp_sock* l, const Skb& syn, uint16_t& mss) {
   const net& n = net_of(l);
-  l->icsk_accept_queue->synq_overflow_ts = n.now;
+  l->ext->icsk_accept_queue->synq_overflow_ts = n.now;
   count(l, Mib::TcpExtSyncookiesSent);
   const auto* above = std::upper_bound(std::begin(kMss), std::end(kMss), mss);
   const auto index = static_cast<uint32_t>(std::max<ptrdiff_t>(above - std::begin(kMss) - 1, 0));

@@ -16,10 +16,11 @@ using namespace tcp_state;
 Tcp::Tcp(net& n, Ip& ip)
     : net_(n),
       ip_(ip),
-      sock_slab_(sizeof(tcp_sock), 64, 64),
+      sock_slab_(sizeof(tcp_sock), 16, 64),
       request_slab_(sizeof(request_sock), 64, 64),
       timewait_slab_(sizeof(tcp_timewait_sock), 64, 64),
-      ca_priv_slab_(ICSK_CA_PRIV_SIZE, 64, 64),
+      ca_small_slab_(ICSK_CA_PRIV_SMALL, 8, 64),
+      ca_slab_(ICSK_CA_PRIV_SIZE, 8, 64),
       hashinfo_(std::make_unique<inet_hashinfo>()),
       metrics_(std::make_unique<TcpMetrics>()) {
   for (uint32_t& slot : table_perturb_) slot = n.rng.next_u32();
@@ -95,11 +96,14 @@ void tcp_reset_connection_state(tcp_sock* tp) {
   tp->rx_opt = {};
   tp->rx_opt.user_mss = user_mss;
   tp->total_retrans = tp->segs_in = tp->segs_out = tp->data_segs_in = tp->data_segs_out = 0;
-  tp->dsack_dups = tp->rcv_ooopack = 0;
-  tp->ecn_received.reset();
+  if (tcp_ext* ext = tp->ext.own()) {
+    ext->dsack_dups = ext->rcv_ooopack = 0;
+    ext->bytes_retrans = 0;
+    ext->ecn_received.reset();
+  }
   tp->app_limited = ~0u;
   tp->rate_app_limited = true;
-  tp->bytes_acked = tp->bytes_received = tp->bytes_sent = tp->bytes_retrans = 0;
+  tp->bytes_acked = tp->bytes_received = tp->bytes_sent = 0;
 }
 
 Result<void> Tcp::bind(sock* sk, const SocketAddress& local) {

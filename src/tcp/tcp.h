@@ -60,7 +60,8 @@ class Tcp final : public proto {
   // A connection whose packets left the qdisc goes on sending; see tcp_tsq.cc.
   void tsq_schedule(tcp_sock*);
   void tsq_forget(tcp_sock*);
-  Slab& ca_priv_slab() { return ca_priv_slab_; }  // of congestion control
+  // For what a congestion control keeps of a connection.
+  Slab& ca_priv_slab(size_t size) { return size <= ca_small_slab_.object_size() ? ca_small_slab_ : ca_slab_; }
   TcpMetrics& metrics() const { return *metrics_; }
   // The counter that moves the search for a port on; see tcp_ports.cc.
   uint32_t& port_perturb(uint32_t hash) { return table_perturb_[hash % table_perturb_.size()]; }
@@ -82,7 +83,7 @@ class Tcp final : public proto {
 
   net& net_;
   Ip& ip_;
-  Slab sock_slab_, request_slab_, timewait_slab_, ca_priv_slab_;
+  Slab sock_slab_, request_slab_, timewait_slab_, ca_small_slab_, ca_slab_;
   std::unique_ptr<inet_hashinfo> hashinfo_;
   TsqTimer tsq_timer_;
   std::vector<tcp_sock*> tsq_;

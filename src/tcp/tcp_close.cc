@@ -127,7 +127,7 @@ void close_connection(tcp_sock* tp) {
 // FIN_WAIT2 without anybody to read may not last for ever.
 void limit_fin_wait2(tcp_sock* tp) {
   if (tp->skc_state != FIN_WAIT2) return;
-  if (tp->linger2 < 0) {
+  if (tp->set->linger2 < 0) {
     tcp_send_active_reset(tp);
     count(tp, Mib::TcpExtTCPAbortOnLinger);
     return tcp_done(tp);
@@ -163,8 +163,10 @@ Result<void> tcp_disconnect(tcp_sock* tp) {
   tcp_write_queue_purge(tp);
   tcp_ofo_purge(tp, DROP(SOCKET_CLOSE));
   tp->sk_receive_queue.purge(DROP(SOCKET_CLOSE));
-  tp->fastopen_req.reset();
-  tp->saved_syn.reset();
+  if (tcp_ext* ext = tp->ext.own()) {
+    ext->fastopen_req.reset();
+    ext->saved_syn.reset();
+  }
   tp->defer_connect = false;
   tp->fastopen_client_fail = TFO_STATUS_UNSPEC;
   tp->copied_seq = tp->rcv_nxt;

@@ -13,8 +13,9 @@ constexpr const tcp_congestion_ops* kAlgorithms[] = {&tcp_cubic, &tcp_reno, &tcp
 
 // Private state is made when it is first needed: a connection that never had data has none.
 [[gnu::noinline]] void make_priv(tcp_sock* tp, CongestionView& view) {
-  tp->icsk_ca_priv = tp->tcp().ca_priv_slab().alloc();
-  std::memset(tp->icsk_ca_priv, 0, ICSK_CA_PRIV_SIZE);
+  const size_t size = tp->icsk_ca_ops->priv_size;
+  tp->icsk_ca_priv = tp->tcp().ca_priv_slab(size).alloc();
+  std::memset(tp->icsk_ca_priv, 0, size);
   if (tp->icsk_ca_ops->init) tp->icsk_ca_ops->init(view);
 }
 
@@ -64,7 +65,7 @@ void tcp_init_congestion_control(tcp_sock* tp) {
 }
 
 void tcp_cleanup_congestion_control(tcp_sock* tp) {
-  if (tp->icsk_ca_priv) tp->tcp().ca_priv_slab().free(tp->icsk_ca_priv);
+  if (tp->icsk_ca_priv) tp->tcp().ca_priv_slab(tp->icsk_ca_ops->priv_size).free(tp->icsk_ca_priv);
   tp->icsk_ca_priv = nullptr;
   tp->icsk_ca_initialized = false;
 }
@@ -143,9 +144,10 @@ uint32_t tcp_ca_min_tso_segs(tcp_sock* tp) {
 }
 
 void tcp_cong_avoid(tcp_sock* tp, uint32_t acked) {
+  tp->snd_cwnd_stamp = now_of(tp);
+  if (!tcp_is_cwnd_limited(tp)) return;  // a window that is not used must not grow (RFC 7661 section 4)
   CongestionView view = view_of(tp);
   tp->icsk_ca_ops->cong_avoid(view, acked);
-  tp->snd_cwnd_stamp = now_of(tp);
 }
 
 }  // namespace glass

@@ -70,7 +70,8 @@ struct CongestionView {
 };
 
 inline constexpr uint8_t TCP_CONG_NON_RESTRICTED = 1, TCP_CONG_NEEDS_ECN = 2;
-inline constexpr size_t ICSK_CA_PRIV_SIZE = 128, TCP_CA_NAME_MAX = 16;
+inline constexpr size_t ICSK_CA_PRIV_SMALL = 72, ICSK_CA_PRIV_SIZE = 128;  // most have little, none has more
+inline constexpr size_t TCP_CA_NAME_MAX = 16;
 
 // Null: the algorithm has nothing to say there. Reno's growth is cong_avoid; an algorithm with cong_control sets window
 // and pacing rate on its own, also while recovering.
@@ -80,8 +81,8 @@ struct tcp_congestion_ops {
   uint8_t priv_size = 0;
   bool init_early = false;  // when the connection is established, not when it first has data
   void (*init)(CongestionView&) = nullptr;
-  uint32_t (*ssthresh)(CongestionView&) = nullptr;  // the new threshold when a loss is found
-  void (*cong_avoid)(CongestionView&, uint32_t acked) = nullptr;
+  uint32_t (*ssthresh)(CongestionView&) = nullptr;                // the new threshold when a loss is found
+  void (*cong_avoid)(CongestionView&, uint32_t acked) = nullptr;  // only where the whole window is used
   void (*cong_control)(CongestionView&, const rate_sample&) = nullptr;
   void (*set_state)(CongestionView&, CaState) = nullptr;
   void (*cwnd_event)(CongestionView&, CaEvent) = nullptr;

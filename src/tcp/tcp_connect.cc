@@ -113,7 +113,7 @@ uint32_t copy_syn_data(tcp_sock* tp, const Skb& skb, const MsgSend& msg, uint32_
 // RFC 7413 section 4.1.2: SYN and data as one packet. In the retransmit queue they stand apart, for the data is never
 // repeated with the SYN. False: the SYN has to go alone.
 bool tcp_send_syn_data(tcp_sock* tp, sk_buff* syn) {
-  tcp_fastopen_request& fo = *tp->fastopen_req;
+  tcp_fastopen_request& fo = *tp->ext->fastopen_req;
   uint16_t mss = tp->advmss;
   const bool may = tcp_fastopen_cookie_check(tp, mss, fo.cookie);
   tp->rx_opt.mss_clamp = mss;
@@ -155,15 +155,15 @@ bool tcp_send_syn_data(tcp_sock* tp, sk_buff* syn) {
 
 // The SYN leaves, with the application's first data if it may. Without, it asks for a cookie.
 void send_syn(tcp_sock* tp, sk_buff* syn) {
-  if (!tp->fastopen_req) {
+  if (!tp->ext->fastopen_req) {
     (void)__tcp_transmit_skb(tp, *syn);  // a SYN that could not leave is repeated by the timer
     return;
   }
   if (!tcp_send_syn_data(tp, syn)) {
-    if (tp->fastopen_req->cookie.len > 0) tp->fastopen_req->cookie.len = 0;
+    if (tp->ext->fastopen_req->cookie.len > 0) tp->ext->fastopen_req->cookie.len = 0;
     if (!__tcp_transmit_skb(tp, *syn)) tp->syn_fastopen = false;
   }
-  tp->fastopen_req->cookie.len = -1;  // repeated SYNs have no option
+  tp->ext->fastopen_req->cookie.len = -1;  // repeated SYNs have no option
 }
 
 }  // namespace
@@ -313,15 +313,16 @@ Result<void> Tcp::connect(sock* sk, const SocketAddress& remote) {
 Result<size_t> tcp_sendmsg_fastopen(tcp_sock* tp, const MsgSend& msg) {
   PROBE(net_of(tp).trace);
   if (!(net_of(tp).sysctl.tcp_fastopen & TFO_CLIENT_ENABLE)) return Err(EOPNOTSUPP);
-  if (tp->fastopen_req) return Err(EALREADY);
+  if (tp->ext->fastopen_req) return Err(EALREADY);
   const size_t size = msg.size();
   const bool zerocopy = (msg.msg_flags & MSG_ZEROCOPY) && size && sock_flag(tp, SOCK_ZEROCOPY);
   if (zerocopy && !tcp_zerocopy_begin(tp, size)) return Err(ENOBUFS);
-  tp->fastopen_req = std::make_unique<tcp_fastopen_request>();
-  tp->fastopen_req->cookie.len = 0;
-  tp->fastopen_req->data = &msg;
-  tp->fastopen_req->size = size;
-  tp->fastopen_req->zerocopy = zerocopy;
+  tcp_ext& ext = tp->ext.make();
+  ext.fastopen_req = std::make_unique<tcp_fastopen_request>();
+  ext.fastopen_req->cookie.len = 0;
+  ext.fastopen_req->data = &msg;
+  ext.fastopen_req->size = size;
+  ext.fastopen_req->zerocopy = zerocopy;
   if (tp->defer_connect) {
     if (Result<void> started = tcp_connect_start(tp); !started) {
       tcp_set_state(tp, tcp_state::CLOSE);
@@ -330,9 +331,9 @@ Result<size_t> tcp_sendmsg_fastopen(tcp_sock* tp, const MsgSend& msg) {
   }
   const Result<void> connected = __inet_stream_connect(tp, msg.msg_name, true);
   size_t copied = 0;
-  if (tp->fastopen_req) {
-    copied = tp->fastopen_req->copied;
-    tp->fastopen_req.reset();
+  if (tp->ext->fastopen_req) {
+    copied = tp->ext->fastopen_req->copied;
+    tp->ext.make().fastopen_req.reset();
     tp->defer_connect = false;
   }
   if (zerocopy) tcp_zerocopy_end(tp, copied);

@@ -18,8 +18,8 @@ uint32_t dsack_seen(tcp_sock* tp, const TcpSackBlock& b, tcp_sacktag_state& st) 
     dup_segs = (length + mss - 1) / mss;
   else if (tp->tlp_high_seq.v && tp->tlp_high_seq == b.end)
     st.flag |= FLAG_DSACK_TLP;
-  tp->dsack_dups += dup_segs;
-  if (tp->dsack_dups > tp->total_retrans) return 0;  // the network made this one
+  tp->ext.make().dsack_dups += dup_segs;
+  if (tp->ext->dsack_dups > tp->total_retrans) return 0;  // the network made this one
   // Without reordering RACK had no reason to wait, and the probe is not RACK's doing.
   if (tp->reord_seen && !(st.flag & FLAG_DSACK_TLP)) tp->rack.dsack_seen = true;
   st.flag |= FLAG_DSACKING_ACK;

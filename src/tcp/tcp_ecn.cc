@@ -110,9 +110,9 @@ void tcp_ecn_received_counters(tcp_sock* tp, const sk_buff& skb, uint8_t ip_dsfi
   const uint8_t mark = ip_dsfield & INET_ECN_MASK;
   if (mark == INET_ECN_NOT_ECT) [[likely]]
     return;
-  if (!tp->ecn_received) tp->ecn_received = std::make_unique<tcp_ecn_received>();
-  if (mark == INET_ECN_CE) tp->ecn_received->ce += std::max<uint32_t>(1, skb.gso_segs);
-  tp->ecn_received->bytes[mark - 1] += payload;
+  if (!tp->ext->ecn_received) tp->ext.make().ecn_received = std::make_unique<tcp_ecn_received>();
+  if (mark == INET_ECN_CE) tp->ext->ecn_received->ce += std::max<uint32_t>(1, skb.gso_segs);
+  tp->ext->ecn_received->bytes[mark - 1] += payload;
   if (payload) set(tp->ecn_flags, TCP_ECN_SEEN);
 }
 

@@ -32,7 +32,8 @@ bool parse_key(std::string_view text, std::array<uint8_t, TcpFastopenKeys::kLeng
 
 // The keys of a listener's cookies: its own, the sysctl's, or one made from the stack's secret.
 TcpFastopenKeys keys_of(const tcp_sock* l) {
-  if (l->icsk_accept_queue && l->icsk_accept_queue->fastopenq.keys.count) return l->icsk_accept_queue->fastopenq.keys;
+  if (l->ext->icsk_accept_queue && l->ext->icsk_accept_queue->fastopenq.keys.count)
+    return l->ext->icsk_accept_queue->fastopenq.keys;
   const net& n = net_of(l);
   if (std::optional<TcpFastopenKeys> set = TcpFastopenKeys::parse(n.sysctl.tcp_fastopen_key)) return *set;
   TcpFastopenKeys own;
@@ -64,7 +65,7 @@ int cookie_gen_check(const tcp_sock* l, const Skb& syn, const tcp_fastopen_cooki
 
 // Room for one more pending child? The oldest one that was reset makes room once its minute is over.
 bool queue_check(tcp_sock* l) {
-  fastopen_queue& q = l->icsk_accept_queue->fastopenq;
+  fastopen_queue& q = l->ext->icsk_accept_queue->fastopenq;
   if (!q.max_qlen) return false;
   if (q.qlen < q.max_qlen) return true;
   request_sock* oldest = q.rskq_rst_head;
@@ -82,10 +83,10 @@ tcp_sock* create_child(tcp_sock* l, const Skb& skb, request_sock* req) {
   Tcp& tcp = l->tcp();
   tcp_sock* child = tcp_v4_syn_recv_sock(tcp, l, req, skb);
   if (!child) return nullptr;
-  ++l->icsk_accept_queue->fastopenq.qlen;
+  ++l->ext->icsk_accept_queue->fastopenq.qlen;
   child->fastopen_rsk = req;
   req->tfo_listener = true;
-  req->queue = l->icsk_accept_queue;
+  req->queue = l->ext->icsk_accept_queue;
   req->rsk_listener = nullptr;                                         // it may go before the handshake is over
   child->snd_wnd = child->max_window = ntohs(tcp_hdr(*skb).window);    // not scaled in a SYN
   tcp_reset_xmit_timer(child, ICSK_TIME_RETRANS, reqsk_timeout(req));  // repeats the SYN-ACK
@@ -203,21 +204,21 @@ void reqsk_fastopen_remove(tcp_sock* child, bool reset) {
 }
 
 void fastopen_queue_tune(tcp_sock* l, int backlog) {
-  if (!l->icsk_accept_queue) l->icsk_accept_queue = std::make_shared<request_sock_queue>();
+  if (!l->ext->icsk_accept_queue) l->ext.make().icsk_accept_queue = std::make_shared<request_sock_queue>();
   const int64_t most = net_of(l).sysctl.somaxconn;
-  l->icsk_accept_queue->fastopenq.max_qlen = static_cast<uint32_t>(std::min<int64_t>(backlog, most));
+  l->ext->icsk_accept_queue->fastopenq.max_qlen = static_cast<uint32_t>(std::min<int64_t>(backlog, most));
 }
 
 // net.ipv4.tcp_fastopen can switch Fast Open on for every listener.
 void tcp_fastopen_listen(tcp_sock* l, int backlog) {
   constexpr int64_t kBoth = TFO_SERVER_WO_SOCKOPT1 | TFO_SERVER_ENABLE;
-  fastopen_queue& q = l->icsk_accept_queue->fastopenq;
+  fastopen_queue& q = l->ext->icsk_accept_queue->fastopenq;
   q.listening = true;
   if ((net_of(l).sysctl.tcp_fastopen & kBoth) == kBoth && !q.max_qlen) fastopen_queue_tune(l, backlog);
 }
 
 void tcp_fastopen_listen_stop(tcp_sock* l) {
-  fastopen_queue& q = l->icsk_accept_queue->fastopenq;
+  fastopen_queue& q = l->ext->icsk_accept_queue->fastopenq;
   q.listening = false;
   while (request_sock* req = q.rskq_rst_head) {
     q.rskq_rst_head = req->dl_next;
@@ -229,8 +230,8 @@ void tcp_fastopen_listen_stop(tcp_sock* l) {
 Result<void> tcp_fastopen_reset_cipher(tcp_sock* l, std::span<const uint8_t> bytes) {
   constexpr size_t kLength = TcpFastopenKeys::kLength;
   if (bytes.size() != kLength && bytes.size() != TcpFastopenKeys::kMost * kLength) return Err(EINVAL);
-  if (!l->icsk_accept_queue) l->icsk_accept_queue = std::make_shared<request_sock_queue>();
-  TcpFastopenKeys& keys = l->icsk_accept_queue->fastopenq.keys;
+  if (!l->ext->icsk_accept_queue) l->ext.make().icsk_accept_queue = std::make_shared<request_sock_queue>();
+  TcpFastopenKeys& keys = l->ext->icsk_accept_queue->fastopenq.keys;
   keys.count = static_cast<uint8_t>(bytes.size() / kLength);
   for (size_t i = 0; i < keys.count; ++i) std::memcpy(keys.key[i].data(), &bytes[i * kLength], kLength);
   return {};

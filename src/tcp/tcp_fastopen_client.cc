@@ -44,7 +44,7 @@ bool tcp_fastopen_cookie_check(tcp_sock* tp, uint16_t& mss, tcp_fastopen_cookie&
 
 // TCP_FASTOPEN_CONNECT: with a cookie at hand connect() waits for the first write; otherwise its SYN asks for one.
 bool tcp_fastopen_defer_connect(tcp_sock* tp) {
-  if (!tp->fastopen_connect || tp->fastopen_req) return false;
+  if (!tp->fastopen_connect || tp->ext->fastopen_req) return false;
   uint16_t mss = 0;
   tcp_fastopen_cookie cookie;
   cookie.len = 0;
@@ -52,8 +52,8 @@ bool tcp_fastopen_defer_connect(tcp_sock* tp) {
     tp->defer_connect = true;
     return true;
   }
-  tp->fastopen_req = std::make_unique<tcp_fastopen_request>();
-  tp->fastopen_req->cookie = cookie;
+  tp->ext.make().fastopen_req = std::make_unique<tcp_fastopen_request>();
+  tp->ext->fastopen_req->cookie = cookie;
   return false;
 }
 

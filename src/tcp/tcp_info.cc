@@ -77,27 +77,28 @@ void fill_totals(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_bytes_acked = tp->bytes_acked;
   i.tcpi_bytes_received = tp->bytes_received;
   i.tcpi_bytes_sent = tp->bytes_sent;
-  i.tcpi_bytes_retrans = tp->bytes_retrans;
+  i.tcpi_bytes_retrans = tp->ext->bytes_retrans;
   i.tcpi_segs_out = tp->segs_out;
   i.tcpi_segs_in = tp->segs_in;
   i.tcpi_data_segs_in = tp->data_segs_in;
   i.tcpi_data_segs_out = tp->data_segs_out;
   i.tcpi_delivered = tp->delivered;
-  i.tcpi_dsack_dups = tp->dsack_dups;
+  i.tcpi_dsack_dups = tp->ext->dsack_dups;
   i.tcpi_reord_seen = tp->reord_seen;
-  i.tcpi_rehash = tp->timeout_rehash;
-  i.tcpi_total_rto = tp->total_rto;
-  i.tcpi_total_rto_recoveries = tp->total_rto_recoveries;
-  i.tcpi_total_rto_time = tp->total_rto_time + (tp->rto_stamp == Instant{} ? 0 : ms_since(tp, tp->rto_stamp));
-  i.tcpi_rcv_ooopack = tp->rcv_ooopack;
+  i.tcpi_rehash = tp->ext->timeout_rehash;
+  i.tcpi_total_rto = tp->ext->total_rto;
+  i.tcpi_total_rto_recoveries = tp->ext->total_rto_recoveries;
+  i.tcpi_total_rto_time =
+      tp->ext->total_rto_time + (tp->ext->rto_stamp == Instant{} ? 0 : ms_since(tp, tp->ext->rto_stamp));
+  i.tcpi_rcv_ooopack = tp->ext->rcv_ooopack;
 }
 
 void fill_ecn(const tcp_sock* tp, tcp_info& i) {
-  if (!tp->ecn_received) return;
-  i.tcpi_received_ce = tp->ecn_received->ce;
-  i.tcpi_received_e1_bytes = tp->ecn_received->bytes[INET_ECN_ECT_1 - 1];
-  i.tcpi_received_e0_bytes = tp->ecn_received->bytes[INET_ECN_ECT_0 - 1];
-  i.tcpi_received_ce_bytes = tp->ecn_received->bytes[INET_ECN_CE - 1];
+  if (!tp->ext->ecn_received) return;
+  i.tcpi_received_ce = tp->ext->ecn_received->ce;
+  i.tcpi_received_e1_bytes = tp->ext->ecn_received->bytes[INET_ECN_ECT_1 - 1];
+  i.tcpi_received_e0_bytes = tp->ext->ecn_received->bytes[INET_ECN_ECT_0 - 1];
+  i.tcpi_received_ce_bytes = tp->ext->ecn_received->bytes[INET_ECN_CE - 1];
 }
 
 // Microseconds in which data waited to be acknowledged, and of these how long for the peer's window or our buffer.

@@ -365,8 +365,7 @@ void sk_forced_mem_schedule(tcp_sock*, uint32_t size);  // the same, whatever th
 void sk_wmem_schedule(tcp_sock*, uint32_t size);        // the same for data to send
 void sk_mem_charge(tcp_sock*, uint32_t size);
 void sk_mem_uncharge(tcp_sock*, uint32_t size);
-void sk_wmem_queued_add(tcp_sock*, int32_t bytes);  // the send queue grows or shrinks
-void tcp_set_owner_r(const Skb&, tcp_sock*);        // charges a received packet until it ends
+void tcp_set_owner_r(const Skb&, tcp_sock*);  // charges a received packet until it ends
 inline bool tcp_under_memory_pressure(const tcp_sock* tp) { return tp->tcp().memory_pressure; }
 
 // tcp_urg.cc

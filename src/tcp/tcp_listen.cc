@@ -13,14 +13,14 @@ bool tcp_accept_queue_full(const tcp_sock* l) { return l->sk_ack_backlog > l->sk
 
 namespace {
 
-bool syn_queue_full(const tcp_sock* l) { return l->icsk_accept_queue->qlen > l->sk_max_ack_backlog; }
+bool syn_queue_full(const tcp_sock* l) { return l->ext->icsk_accept_queue->qlen > l->sk_max_ack_backlog; }
 
 // Linux keeps the last quarter of tcp_max_syn_backlog for peers it has talked to when there are no cookies to fall back
 // on.
 bool syn_backlog_reserved(tcp_sock* l, const request_sock* req) {
   const Sysctl& s = net_of(l).sysctl;
   const int64_t max = s.tcp_max_syn_backlog;
-  return !s.tcp_syncookies && max - l->icsk_accept_queue->qlen < max >> 2 && !tcp_peer_is_proven(l->tcp(), *req);
+  return !s.tcp_syncookies && max - l->ext->icsk_accept_queue->qlen < max >> 2 && !tcp_peer_is_proven(l->tcp(), *req);
 }
 
 // The options of a SYN. With a cookie only a timestamp can bring them back.
@@ -90,7 +90,7 @@ namespace {
 // there is room for young ones.
 int max_synack_retries(const tcp_sock* l) {
   int retries = l->icsk_syn_retries ? l->icsk_syn_retries : static_cast<int>(net_of(l).sysctl.tcp_synack_retries);
-  const request_sock_queue& queue = *l->icsk_accept_queue;
+  const request_sock_queue& queue = *l->ext->icsk_accept_queue;
   if (queue.qlen << 1 <= std::max<uint32_t>(8, l->sk_max_ack_backlog)) return retries;
   for (uint32_t young = queue.young << 1; retries > 2 && queue.qlen >= young; young <<= 1) --retries;
   return retries;
@@ -118,7 +118,7 @@ void reqsk_timer_handler(timer_list* t) {
   n.trace.count(Mib::TcpExtTCPTimeouts);
   if (fate.expire) return inet_csk_reqsk_queue_drop(tcp, req);
   if (fate.resend && !tcp_rtx_synack(tcp, l, req) && !req->acked) return inet_csk_reqsk_queue_drop(tcp, req);
-  if (req->num_timeout++ == 0) --l->icsk_accept_queue->young;
+  if (req->num_timeout++ == 0) --l->ext->icsk_accept_queue->young;
   n.timers.mod_timer(t, n.now + reqsk_timeout(req));
 }
 
@@ -127,8 +127,8 @@ void reqsk_queue_hash_add(tcp_sock* l, request_sock* req) {
   req->rsk_timer.function = reqsk_timer_handler;
   n.timers.mod_timer(&req->rsk_timer, n.now + reqsk_timeout(req));
   l->tcp().hashinfo().insert(req);
-  ++l->icsk_accept_queue->qlen;
-  ++l->icsk_accept_queue->young;
+  ++l->ext->icsk_accept_queue->qlen;
+  ++l->ext->icsk_accept_queue->young;
 }
 
 // A SYN that is not let in; nothing answers it.
@@ -216,7 +216,7 @@ void reqsk_free(Tcp& tcp, request_sock* req) {
 // It leaves the half-open ones, to end or to become a connection.
 void inet_csk_reqsk_queue_removed(request_sock* req) {
   if (!req->rsk_listener) return;
-  request_sock_queue& queue = *req->rsk_listener->icsk_accept_queue;
+  request_sock_queue& queue = *req->rsk_listener->ext->icsk_accept_queue;
   --queue.qlen;
   if (req->num_timeout == 0) --queue.young;
 }
@@ -227,7 +227,7 @@ void inet_csk_reqsk_queue_drop(Tcp& tcp, request_sock* req) {
 }
 
 void inet_csk_reqsk_queue_add(tcp_sock* l, request_sock* req, tcp_sock* child) {
-  request_sock_queue& queue = *l->icsk_accept_queue;
+  request_sock_queue& queue = *l->ext->icsk_accept_queue;
   req->sk = child;
   req->dl_next = nullptr;
   (queue.rskq_accept_tail ? queue.rskq_accept_tail->dl_next : queue.rskq_accept_head) = req;
@@ -238,7 +238,7 @@ void inet_csk_reqsk_queue_add(tcp_sock* l, request_sock* req, tcp_sock* child) {
 namespace {
 
 request_sock* reqsk_queue_remove(tcp_sock* l) {
-  request_sock_queue& queue = *l->icsk_accept_queue;
+  request_sock_queue& queue = *l->ext->icsk_accept_queue;
   request_sock* req = queue.rskq_accept_head;
   if (!req) return nullptr;
   queue.rskq_accept_head = req->dl_next;
@@ -263,7 +263,7 @@ void tcp_listen_stop(tcp_sock* l) {
   tcp.hashinfo().remove_listener(l);
   while (request_sock* req = reqsk_queue_remove(l)) inet_child_forget(tcp, req);
   tcp_fastopen_listen_stop(l);
-  if (l->icsk_accept_queue->qlen) {
+  if (l->ext->icsk_accept_queue->qlen) {
     std::vector<request_sock*> half_open;
     for (sock_common* s : tcp.hashinfo().ehash)
       for (; s; s = s->skc_next)
@@ -283,7 +283,7 @@ Result<void> Tcp::listen(sock* sk, int backlog) {
   } else if (hashinfo().bind_conflict(l, l->skc_rcv_saddr, l->skc_num)) {
     return Err(EADDRINUSE);  // SO_REUSEADDR lets several bind, but one listen
   }
-  if (!l->icsk_accept_queue) l->icsk_accept_queue = std::make_shared<request_sock_queue>();
+  if (!l->ext->icsk_accept_queue) l->ext.make().icsk_accept_queue = std::make_shared<request_sock_queue>();
   tcp_fastopen_listen(l, backlog);
   l->skc_state = tcp_state::LISTEN;
   hashinfo().add_listener(l);

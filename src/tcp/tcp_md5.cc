@@ -43,10 +43,10 @@ Md5::Digest with_key(Md5& md5, const tcp_md5sig_key& key) {
 }  // namespace
 
 const tcp_md5sig_key* tcp_md5_do_lookup(const tcp_sock* tp, const IpAddress& peer) {
-  if (!tp || !tp->md5sig_info) [[likely]]
+  if (!tp || !tp->ext->md5sig_info) [[likely]]
     return nullptr;
   const tcp_md5sig_key* best = nullptr;
-  for (const tcp_md5sig_key& k : tp->md5sig_info->keys)
+  for (const tcp_md5sig_key& k : tp->ext->md5sig_info->keys)
     if (k.prefix.contains(peer) && (!best || k.prefix.length > best->prefix.length)) best = &k;
   return best;
 }
@@ -57,8 +57,8 @@ Result<void> tcp_v4_parse_md5_keys(tcp_sock* tp, int optname, std::span<const ui
   std::memcpy(&cmd, value.data(), sizeof cmd);
   Result<IpPrefix> prefix = prefix_of(cmd, optname);
   if (!prefix) return Err(prefix.error());
-  const bool known = tp->md5sig_info != nullptr;
-  auto* keys = known ? &tp->md5sig_info->keys : nullptr;
+  const bool known = tp->ext->md5sig_info != nullptr;
+  auto* keys = known ? &tp->ext->md5sig_info->keys : nullptr;
   const auto same = [&](const tcp_md5sig_key& k) { return k.prefix == *prefix; };
   if (!cmd.tcpm_keylen) {
     if (!known || std::erase_if(*keys, same) == 0) return Err(ENOENT);
@@ -66,8 +66,8 @@ Result<void> tcp_v4_parse_md5_keys(tcp_sock* tp, int optname, std::span<const ui
   }
   if (cmd.tcpm_keylen > TCP_MD5SIG_MAXKEYLEN) return Err(EINVAL);
   if (!known) {
-    tp->md5sig_info = std::make_unique<tcp_md5sig_info>();
-    keys = &tp->md5sig_info->keys;
+    tp->ext.make().md5sig_info = std::make_unique<tcp_md5sig_info>();
+    keys = &tp->ext->md5sig_info->keys;
   }
   std::erase_if(*keys, same);
   if (keys->size() >= kMaxKeys) return Err(ENOMEM);
@@ -76,8 +76,8 @@ Result<void> tcp_v4_parse_md5_keys(tcp_sock* tp, int optname, std::span<const ui
 }
 
 void tcp_md5_key_copy(tcp_sock* to, const IpAddress& peer, const tcp_md5sig_key& key) {
-  to->md5sig_info = std::make_unique<tcp_md5sig_info>();
-  to->md5sig_info->keys.push_back({{peer, 32}, key.key});
+  to->ext.make().md5sig_info = std::make_unique<tcp_md5sig_info>();
+  to->ext->md5sig_info->keys.push_back({{peer, 32}, key.key});
 }
 
 Md5::Digest tcp_v4_md5_hash_hdr(const tcp_md5sig_key& key, const IpAddress& saddr, const IpAddress& daddr,
@@ -112,7 +112,7 @@ const uint8_t* tcp_parse_md5sig_option(const tcphdr& th) {
 
 Verdict tcp_inbound_hash(const tcp_sock* sk, const Skb& skb) {
   const uint8_t* location = tcp_parse_md5sig_option(tcp_hdr(*skb));
-  if (!location && (!sk || !sk->md5sig_info)) [[likely]]
+  if (!location && (!sk || !sk->ext->md5sig_info)) [[likely]]
     return nullptr;
   const IpAddress saddr = ip_saddr(*skb), daddr = ip_daddr(*skb);
   const tcp_md5sig_key* key = tcp_md5_do_lookup(sk, saddr);

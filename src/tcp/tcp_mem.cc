@@ -101,14 +101,6 @@ void sk_mem_uncharge(tcp_sock* tp, uint32_t size) {
   if (tp->tcp().memory_pressure && tp->tcp().memory_allocated < net_of(tp).sysctl.tcp_mem[0]) leave_memory_pressure(tp);
 }
 
-// What a program may queue is bounded by sk_sndbuf, so this never fails.
-void sk_wmem_queued_add(tcp_sock* tp, int32_t bytes) {
-  tp->sk_wmem_queued += bytes;
-  if (bytes < 0) return sk_mem_uncharge(tp, static_cast<uint32_t>(-bytes));
-  sk_forced_mem_schedule(tp, static_cast<uint32_t>(bytes));
-  sk_mem_charge(tp, static_cast<uint32_t>(bytes));
-}
-
 void tcp_set_owner_r(const Skb& skb, tcp_sock* tp) {
   skb->sk = tp;
   skb->destructor = tcp_rfree;

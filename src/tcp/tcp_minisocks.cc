@@ -145,8 +145,8 @@ void child_options(tcp_sock* c, const request_sock* req) {
   }
   c->tsoffset = req->ts_off;
   tcp_ecn_openreq_child(c, req->ecn_ok);
-  c->inet_opt = req->ireq_opt;
-  c->icsk_ext_hdr_len = static_cast<uint16_t>(c->inet_opt.size());
+  if (!req->ireq_opt.empty()) c->ext.make().inet_opt = req->ireq_opt;
+  c->icsk_ext_hdr_len = static_cast<uint16_t>(req->ireq_opt.size());
 }
 
 void child_sequence(tcp_sock* c, const request_sock* req) {
@@ -173,7 +173,7 @@ void child_from_listener(tcp_sock* c, const tcp_sock* l) {
   c->sk_userlocks = l->sk_userlocks & (SOCK_SNDBUF_LOCK | SOCK_RCVBUF_LOCK);
   c->sk_flags = l->sk_flags & (SOCK_KEEPOPEN | SOCK_URGINLINE | SOCK_ZEROCOPY | SOCK_RCVTSTAMP);
   sock_ext_inherit(c, l);
-  c->notsent_lowat = l->notsent_lowat;
+  c->set = l->set;
   c->pmtudisc = l->pmtudisc;
   c->sk_tos = l->sk_tos;
   c->sk_ttl = l->sk_ttl;
@@ -182,14 +182,6 @@ void child_from_listener(tcp_sock* c, const tcp_sock* l) {
   c->sk_lingertime = l->sk_lingertime;
   c->skc_reuse = l->skc_reuse;
   c->nonagle = l->nonagle;
-  c->linger2 = l->linger2;
-  c->keepalive_time = l->keepalive_time;
-  c->keepalive_intvl = l->keepalive_intvl;
-  c->keepalive_probes = l->keepalive_probes;
-  c->icsk_user_timeout_ms = l->icsk_user_timeout_ms;
-  c->icsk_rto_min_us = l->icsk_rto_min_us;
-  c->icsk_rto_max_ms = l->icsk_rto_max_ms;
-  c->thin_lto = l->thin_lto;
   c->sk_max_pacing_rate = l->sk_max_pacing_rate;
   c->icsk_syn_retries = l->icsk_syn_retries;
   c->icsk_ca_setsockopt = l->icsk_ca_setsockopt;
@@ -244,7 +236,7 @@ tcp_sock* tcp_v4_syn_recv_sock(Tcp& tcp, tcp_sock* l, request_sock* req, const S
   }
   child_window(c, skb);
   child_mss(c, l);
-  c->saved_syn = std::move(req->saved_syn);
+  if (req->saved_syn) c->ext.make().saved_syn = std::move(req->saved_syn);
   c->icsk_ack.lrcvtime = c->lsndtime = now_of(c);
   c->skc_state = tcp_state::SYN_RECV;
   c->inet_id = static_cast<uint16_t>(tcp.ns().rng.next_u32());

@@ -20,7 +20,7 @@ uint32_t tcp_mss_to_mtu(const tcp_sock* tp, uint32_t mss) {
 }
 
 uint32_t tcp_sync_mss(tcp_sock* tp, uint32_t pmtu) {
-  tcp_mtup* mtup = tp->icsk_mtup.get();
+  tcp_mtup* mtup = tp->ext->icsk_mtup.get();
   if (mtup) mtup->search_high = std::min(mtup->search_high, pmtu);
   uint32_t mss = tcp_bound_to_half_wnd(tp, tcp_mtu_to_mss(tp, pmtu));
   tp->icsk_pmtu = pmtu;

@@ -12,17 +12,17 @@ namespace {
 uint32_t widest(const tcp_sock* tp) { return tp->rx_opt.mss_clamp + static_cast<uint32_t>(sizeof(tcphdr)) + 20; }
 
 tcp_mtup& mtup_of(tcp_sock* tp) {
-  if (!tp->icsk_mtup) {
-    tp->icsk_mtup.reset(new tcp_mtup);
-    tp->icsk_mtup->search_high = std::min(widest(tp), tp->icsk_pmtu);
-    tp->icsk_mtup->search_low = tcp_mss_to_mtu(tp, static_cast<uint32_t>(net_of(tp).sysctl.tcp_base_mss));
+  if (!tp->ext->icsk_mtup) {
+    tp->ext.make().icsk_mtup.reset(new tcp_mtup);
+    tp->ext->icsk_mtup->search_high = std::min(widest(tp), tp->icsk_pmtu);
+    tp->ext->icsk_mtup->search_low = tcp_mss_to_mtu(tp, static_cast<uint32_t>(net_of(tp).sysctl.tcp_base_mss));
   }
-  return *tp->icsk_mtup;
+  return *tp->ext->icsk_mtup;
 }
 
 // The range is narrow enough. After a while the path may be another: the search begins anew.
 void tcp_mtu_check_reprobe(tcp_sock* tp) {
-  tcp_mtup& m = *tp->icsk_mtup;
+  tcp_mtup& m = *tp->ext->icsk_mtup;
   if (now_of(tp) - m.probe_timestamp < std::chrono::seconds(net_of(tp).sysctl.tcp_probe_interval)) return;
   const uint32_t mss = tcp_current_mss(tp);
   m.probe_size = 0;
@@ -76,7 +76,7 @@ TcpMtuProbe send_probe(tcp_sock* tp, uint32_t size, uint32_t mss) {
   const sk_buff* probe = build_probe(tp, size, mss);
   if (!__tcp_transmit_skb(tp, *tp->sk_write_queue.front())) return TcpMtuProbe::none;  // cut up again by tcp_write_xmit
   --tp->snd_cwnd;                                                                      // it is as good as two packets
-  tcp_mtup& m = *tp->icsk_mtup;
+  tcp_mtup& m = *tp->ext->icsk_mtup;
   m.probe_size = tcp_mss_to_mtu(tp, probe->len);
   m.probe_seq_start = TCP_SKB_CB(probe).seq;
   m.probe_seq_end = TCP_SKB_CB(probe).end_seq;
@@ -99,7 +99,7 @@ void tcp_mtup_init(tcp_sock* tp) {
 }
 
 TcpMtuProbe tcp_mtu_probe(tcp_sock* tp) {
-  tcp_mtup& m = *tp->icsk_mtup;
+  tcp_mtup& m = *tp->ext->icsk_mtup;
   if (!m.enabled || m.probe_size || tp->icsk_ca_state != CaState::Open || tp->snd_cwnd < 11 || tp->rx_opt.num_sacks ||
       tp->rx_opt.dsack)
     return TcpMtuProbe::none;
@@ -139,7 +139,7 @@ void tcp_mtup_black_hole(tcp_sock* tp) {
 
 // The window keeps its bytes: fewer packets, as each is larger.
 void tcp_mtup_probe_success(tcp_sock* tp) {
-  tcp_mtup& m = *tp->icsk_mtup;
+  tcp_mtup& m = *tp->ext->icsk_mtup;
   tp->prior_ssthresh = tcp_current_ssthresh(tp);
   const uint64_t cwnd = uint64_t{tp->snd_cwnd} * tcp_mss_to_mtu(tp, tp->mss_cache) / m.probe_size;
   tp->snd_cwnd = static_cast<uint32_t>(std::max<uint64_t>(cwnd, 1));
@@ -152,7 +152,7 @@ void tcp_mtup_probe_success(tcp_sock* tp) {
 }
 
 void tcp_mtup_probe_failed(tcp_sock* tp) {
-  tcp_mtup& m = *tp->icsk_mtup;
+  tcp_mtup& m = *tp->ext->icsk_mtup;
   m.search_high = std::exchange(m.probe_size, 0) - 1;
   count(tp, Mib::TcpExtTCPMTUPFail);
 }

@@ -25,14 +25,14 @@ void tcp_mtup_black_hole(tcp_sock*);  // retransmissions do not get through (Lin
 void tcp_mtup_probe_success(tcp_sock*);
 void tcp_mtup_probe_failed(tcp_sock*);
 
-inline bool tcp_mtup_under_way(const tcp_sock* tp) { return tp->icsk_mtup && tp->icsk_mtup->probe_size; }
+inline bool tcp_mtup_under_way(const tcp_sock* tp) { return tp->ext->icsk_mtup && tp->ext->icsk_mtup->probe_size; }
 // An ACK: has the probe arrived?
 inline void tcp_mtup_acked(tcp_sock* tp) {
-  if (tcp_mtup_under_way(tp) && !after(tp->icsk_mtup->probe_seq_end, tp->snd_una)) tcp_mtup_probe_success(tp);
+  if (tcp_mtup_under_way(tp) && !after(tp->ext->icsk_mtup->probe_seq_end, tp->snd_una)) tcp_mtup_probe_success(tp);
 }
 // The probe, or what went with it, is sent again: nothing can be learnt from it.
 inline void tcp_mtup_inconclusive(tcp_sock* tp) {
-  if (tp->icsk_mtup) tp->icsk_mtup->probe_size = 0;
+  if (tp->ext->icsk_mtup) tp->ext->icsk_mtup->probe_size = 0;
 }
 
 }  // namespace glass

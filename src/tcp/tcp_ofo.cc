@@ -66,7 +66,7 @@ void account_ofo(tcp_sock* tp, const sk_buff& skb) {
   tcp_measure_rcv_mss(tp, RcvSegment(skb));
   tp->pred_flags = 0;
   inet_csk_schedule_ack(tp);
-  tp->rcv_ooopack += std::max<uint32_t>(1, skb.gso_segs);
+  tp->ext.make().rcv_ooopack += std::max<uint32_t>(1, skb.gso_segs);
   count(tp, Mib::TcpExtTCPOFOQueue);
 }
 

@@ -98,7 +98,7 @@ bool tcp_write_xmit(tcp_sock* tp, uint32_t mss, int nonagle, int push_one) {
   PROBE(net_of(tp).trace);
   TcpLimits limited;
   uint32_t sent = 0;
-  if (!push_one && tp->icsk_mtup) [[unlikely]] {
+  if (!push_one && tp->ext->icsk_mtup) [[unlikely]] {
     const TcpMtuProbe probe = tcp_mtu_probe(tp);
     if (probe == TcpMtuProbe::wait) return false;
     sent = probe == TcpMtuProbe::sent;

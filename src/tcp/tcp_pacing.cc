@@ -29,7 +29,7 @@ void tcp_update_pacing_rate(tcp_sock* tp) {
 
 // Large packets cost less; small ones make a smoother flow. On short paths bursts do little harm, so they get more.
 uint32_t tcp_tso_segs(tcp_sock* tp, uint32_t mss_now) {
-  if (tp->md5sig_info) [[unlikely]]
+  if (tp->ext->md5sig_info) [[unlikely]]
     return 1;  // every segment is signed on its own
   const uint32_t most = tcp_gso_max_size(tp);
   uint64_t bytes = tp->sk_pacing_rate >> kPacingShift;

@@ -70,7 +70,7 @@ uint32_t poll_connected(const tcp_sock* tp) {
 
 uint32_t Tcp::poll(const sock* sk) const {
   const tcp_sock* tp = tcp_sk(sk);
-  if (tp->skc_state == LISTEN) return tp->icsk_accept_queue->rskq_accept_head ? POLLIN | POLLRDNORM : 0;
+  if (tp->skc_state == LISTEN) return tp->ext->icsk_accept_queue->rskq_accept_head ? POLLIN | POLLRDNORM : 0;
   uint32_t mask = 0;
   if (tp->sk_shutdown == SHUTDOWN_MASK || tp->skc_state == CLOSE) mask |= POLLHUP;
   if (tp->sk_shutdown & RCV_SHUTDOWN) mask |= POLLIN | POLLRDNORM | POLLRDHUP;

@@ -52,15 +52,15 @@ uint32_t tcp_probe0_when_us(const tcp_sock* tp) {
 }
 
 Duration tcp_clamp_probe0_to_user_timeout(const tcp_sock* tp, Duration when) {
-  if (!tp->icsk_user_timeout_ms || tp->icsk_probes_tstamp == Instant{}) return when;
-  const Duration limit = std::chrono::milliseconds(tp->icsk_user_timeout_ms);
+  if (!tp->set->icsk_user_timeout_ms || tp->icsk_probes_tstamp == Instant{}) return when;
+  const Duration limit = std::chrono::milliseconds(tp->set->icsk_user_timeout_ms);
   return std::min(when, std::max(limit - (now_of(tp) - tp->icsk_probes_tstamp), Duration(2ms)));
 }
 
 void tcp_probe_timer(tcp_sock* tp) {
   PROBE(net_of(tp).trace);
   if (tp->packets_out || tp->sk_write_queue.empty()) return abandon_probing(tp);
-  const Duration limit = std::chrono::milliseconds(tp->icsk_user_timeout_ms);
+  const Duration limit = std::chrono::milliseconds(tp->set->icsk_user_timeout_ms);
   if (tp->icsk_probes_tstamp == Instant{})
     tp->icsk_probes_tstamp = now_of(tp);
   else if (limit > Duration::zero() && now_of(tp) - tp->icsk_probes_tstamp >= limit)

@@ -56,7 +56,7 @@ bool recovery_step(tcp_sock* tp, Seq prior_snd_una, uint32_t num_dupack, uint32_
 
 // RFC 4821 section 7.5: a probe that does not arrive was too large; that is no congestion.
 bool mtu_probe_lost(tcp_sock* tp) {
-  if (!tcp_mtup_under_way(tp) || tp->snd_una != tp->icsk_mtup->probe_seq_start) return false;
+  if (!tcp_mtup_under_way(tp) || tp->snd_una != tp->ext->icsk_mtup->probe_seq_start) return false;
   tcp_mtup_probe_failed(tp);
   ++tp->snd_cwnd;  // what it was taken for
   tcp_simple_retransmit(tp);

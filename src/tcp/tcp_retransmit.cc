@@ -71,7 +71,7 @@ void trim_acknowledged(tcp_sock* tp, sk_buff* s) {
 void count_retransmission(tcp_sock* tp, const sk_buff* s) {
   const TcpCb& cb = TCP_SKB_CB(s);
   tp->total_retrans += cb.pcount;
-  tp->bytes_retrans += s->len;
+  tp->ext.make().bytes_retrans += s->len;
   count(tp, Mib::TcpRetransSegs, cb.pcount);
   if (cb.tcp_flags & TCPHDR_SYN) count(tp, Mib::TcpExtTCPSynRetrans);
 }

@@ -36,7 +36,7 @@ bool retransmits_timed_out(const tcp_sock* tp, uint32_t boundary, Duration timeo
   return now_of(tp) - tp->retrans_stamp >= timeout;
 }
 
-Duration user_timeout(const tcp_sock* tp) { return std::chrono::milliseconds(tp->icsk_user_timeout_ms); }
+Duration user_timeout(const tcp_sock* tp) { return std::chrono::milliseconds(tp->set->icsk_user_timeout_ms); }
 
 bool syn_expired(const tcp_sock* tp) {
   const Sysctl& s = net_of(tp).sysctl;
@@ -68,7 +68,7 @@ bool write_timeout(tcp_sock* tp) {
     tcp_write_err(tp);
     return true;
   }
-  ++tp->timeout_rehash;  // the flow's hash changes, and with it the path through what balances by it
+  ++tp->ext.make().timeout_rehash;  // the flow's hash changes, and with it the path through what balances by it
   count(tp, Mib::TcpExtTcpTimeoutRehash);
   return false;
 }
@@ -87,12 +87,13 @@ void count_failure(tcp_sock* tp) {
 }  // namespace
 
 void tcp_update_rto_stats(tcp_sock* tp) {
+  tcp_ext& ext = tp->ext.make();
   if (!tp->icsk_retransmits) {
-    ++tp->total_rto_recoveries;
-    tp->rto_stamp = now_of(tp);
+    ++ext.total_rto_recoveries;
+    ext.rto_stamp = now_of(tp);
   }
   ++tp->icsk_retransmits;
-  ++tp->total_rto;
+  ++ext.total_rto;
 }
 
 namespace {
@@ -100,7 +101,7 @@ namespace {
 // The last time-out before the user's own limit comes no later than that.
 Duration clamp_rto_to_user_timeout(const tcp_sock* tp) {
   const Duration rto = us(tp->icsk_rto_us);
-  if (!tp->icsk_user_timeout_ms) return rto;
+  if (!tp->set->icsk_user_timeout_ms) return rto;
   const Duration left = user_timeout(tp) - (now_of(tp) - tp->retrans_stamp);
   return left <= Duration::zero() ? Duration(1ms) : std::min(rto, left);
 }
@@ -111,13 +112,13 @@ bool stream_is_thin(const tcp_sock* tp) { return tp->packets_out < 4 && !tcp_in_
 // while, and so do the first SYNs.
 void next_rto(tcp_sock* tp) {
   const Sysctl& s = net_of(tp).sysctl;
-  const bool thin = tp->skc_state == tcp_state::ESTABLISHED && (tp->thin_lto || s.tcp_thin_linear_timeouts) &&
+  const bool thin = tp->skc_state == tcp_state::ESTABLISHED && (tp->set->thin_lto || s.tcp_thin_linear_timeouts) &&
                     stream_is_thin(tp) && tp->icsk_retransmits <= TCP_THIN_LINEAR_RETRIES;
   if (thin) {
     tp->icsk_backoff = 0;
     tcp_set_rto(tp);
     tp->icsk_rto_us = std::max(tp->icsk_rto_us, tcp_rto_min_us(tp));
-  } else if (tp->skc_state != tcp_state::SYN_SENT || tp->total_rto > s.tcp_syn_linear_timeouts) {
+  } else if (tp->skc_state != tcp_state::SYN_SENT || tp->ext->total_rto > s.tcp_syn_linear_timeouts) {
     ++tp->icsk_backoff;
     tp->icsk_rto_us = static_cast<uint32_t>(std::min<uint64_t>(uint64_t{tp->icsk_rto_us} << 1, tcp_rto_max_us(tp)));
   }
@@ -129,7 +130,7 @@ bool rtx_probe0_timed_out(const tcp_sock* tp) {
   const sk_buff* head = tp->tcp_rtx_queue.front();
   const Duration trying = now_of(tp) - (tp->retrans_stamp == Instant{} ? head->tstamp : tp->retrans_stamp);
   Duration limit = us(tcp_rto_max_us(tp)) * 2;
-  if (tp->icsk_user_timeout_ms) {
+  if (tp->set->icsk_user_timeout_ms) {
     if (trying > user_timeout(tp)) return true;
     limit = std::min(limit, user_timeout(tp));
   }
@@ -150,9 +151,10 @@ uint32_t tcp_orphan_retries(const tcp_sock* tp, bool alive) {
 }
 
 void tcp_update_rto_time(tcp_sock* tp) {
-  if (tp->rto_stamp == Instant{}) return;
-  tp->total_rto_time += static_cast<uint32_t>(to_usecs(now_of(tp) - tp->rto_stamp) / 1000);
-  tp->rto_stamp = {};
+  tcp_ext* ext = tp->ext.own();
+  if (!ext || ext->rto_stamp == Instant{}) return;
+  ext->total_rto_time += static_cast<uint32_t>(to_usecs(now_of(tp) - ext->rto_stamp) / 1000);
+  ext->rto_stamp = {};
 }
 
 Duration tcp_rto_delta(const tcp_sock* tp) {

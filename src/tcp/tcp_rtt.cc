@@ -7,10 +7,11 @@
 namespace glass {
 
 uint32_t tcp_rto_min_us(const tcp_sock* tp) {
-  return tp->icsk_rto_min_us ? tp->icsk_rto_min_us : static_cast<uint32_t>(net_of(tp).sysctl.tcp_rto_min_us);
+  return tp->set->icsk_rto_min_us ? tp->set->icsk_rto_min_us : static_cast<uint32_t>(net_of(tp).sysctl.tcp_rto_min_us);
 }
 uint32_t tcp_rto_max_us(const tcp_sock* tp) {
-  return 1000 * (tp->icsk_rto_max_ms ? tp->icsk_rto_max_ms : static_cast<uint32_t>(net_of(tp).sysctl.tcp_rto_max_ms));
+  return 1000 * (tp->set->icsk_rto_max_ms ? tp->set->icsk_rto_max_ms
+                                          : static_cast<uint32_t>(net_of(tp).sysctl.tcp_rto_max_ms));
 }
 
 uint32_t tcp_time_stamp(const tcp_sock* tp) { return msecs32(now_of(tp)) + tp->tsoffset; }

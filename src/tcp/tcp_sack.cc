@@ -115,7 +115,7 @@ void walk(tcp_sock* tp, Seq from, Seq to, const tcp_sack_block& b, bool dup_sack
 // The parts of the block that the last ACK did not report: the others were walked then.
 void walk_news(tcp_sock* tp, const tcp_sack_block& b, tcp_sacktag_state& st) {
   Seq from = b.start_seq;
-  for (const tcp_sack_block& known : tp->recv_sack_cache) {
+  for (const tcp_sack_block& known : tp->ext->recv_sack_cache) {
     if (!before(known.start_seq, known.end_seq) || !after(known.end_seq, from)) continue;
     if (!after(b.end_seq, known.start_seq)) break;
     if (before(from, known.start_seq)) walk(tp, from, known.start_seq, b, false, st);
@@ -166,14 +166,15 @@ uint32_t tcp_sacktag_write_queue(tcp_sock* tp, const Skb& skb, Seq prior_snd_una
   if (before(ack, prior_snd_una - tp->max_window)) return 0;
   if (!tp->packets_out) return st.flag;
   const Blocks blocks = usable_blocks(tp, wire, found_dsack, ack, prior_snd_una);
-  if (!tp->sacked_out) std::ranges::fill(tp->recv_sack_cache, tcp_sack_block{});
+  tcp_ext& ext = tp->ext.make();
+  if (!tp->sacked_out) std::ranges::fill(ext.recv_sack_cache, tcp_sack_block{});
   if (blocks.dsack >= 0) {
     const tcp_sack_block& b = blocks.at[blocks.dsack];
     walk(tp, b.start_seq, b.end_seq, b, true, st);
   }
   for (uint32_t i = 0; i < blocks.count; ++i)
     if (static_cast<int>(i) != blocks.dsack) walk_news(tp, blocks.at[i], st);
-  for (uint32_t i = 0; i < 4; ++i) tp->recv_sack_cache[i] = i < blocks.count ? blocks.at[i] : tcp_sack_block{};
+  for (uint32_t i = 0; i < 4; ++i) ext.recv_sack_cache[i] = i < blocks.count ? blocks.at[i] : tcp_sack_block{};
   if (tp->icsk_ca_state != CaState::Loss || tp->undo_marker.v) tcp_check_sack_reordering(tp, st.reord, false);
   return st.flag;
 }

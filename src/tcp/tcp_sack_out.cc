@@ -19,7 +19,7 @@ bool extend(tcp_sack_block& block, Seq seq, Seq end_seq) {
 
 // The first block has grown: those it has run into are part of it now.
 void maybe_coalesce(tcp_sock* tp) {
-  tcp_sack_block* b = tp->selective_acks;
+  tcp_sack_block* b = tp->ext.make().selective_acks;
   uint8_t kept = 1;
   for (uint8_t i = 1; i < tp->rx_opt.num_sacks; ++i)
     if (!extend(b[0], b[i].start_seq, b[i].end_seq)) b[kept++] = b[i];
@@ -30,7 +30,7 @@ void maybe_coalesce(tcp_sock* tp) {
 
 // RFC 2018 section 4: the block with the most recent segment comes first.
 void tcp_sack_new_ofo_skb(tcp_sock* tp, Seq seq, Seq end_seq) {
-  tcp_sack_block* b = tp->selective_acks;
+  tcp_sack_block* b = tp->ext.make().selective_acks;
   uint8_t& n = tp->rx_opt.num_sacks;
   for (uint8_t i = 0; i < n; ++i) {
     if (!extend(b[i], seq, end_seq)) continue;
@@ -50,7 +50,7 @@ void tcp_sack_remove(tcp_sock* tp) {
     tp->rx_opt.num_sacks = 0;
     return;
   }
-  tcp_sack_block* b = tp->selective_acks;
+  tcp_sack_block* b = tp->ext.make().selective_acks;
   tcp_sack_block* end = std::remove_if(b, b + tp->rx_opt.num_sacks,
                                        [tp](const tcp_sack_block& s) { return !before(tp->rcv_nxt, s.start_seq); });
   tp->rx_opt.num_sacks = static_cast<uint8_t>(end - b);
@@ -60,12 +60,12 @@ void tcp_dsack_set(tcp_sock* tp, Seq seq, Seq end_seq) {
   if (!tcp_is_sack(tp) || !net_of(tp).sysctl.tcp_dsack) return;
   count(tp, before(seq, tp->rcv_nxt) ? Mib::TcpExtTCPDSACKOldSent : Mib::TcpExtTCPDSACKOfoSent);
   tp->rx_opt.dsack = true;
-  tp->duplicate_sack[0] = {seq, end_seq};
+  tp->ext.make().duplicate_sack[0] = {seq, end_seq};
 }
 
 void tcp_dsack_extend(tcp_sock* tp, Seq seq, Seq end_seq) {
   if (!tp->rx_opt.dsack) return tcp_dsack_set(tp, seq, end_seq);
-  extend(tp->duplicate_sack[0], seq, end_seq);
+  extend(tp->ext.make().duplicate_sack[0], seq, end_seq);
 }
 
 }  // namespace glass

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/rare.h"
 #include "base/seq.h"
 #include "base/timer_wheel.h"
 #include "base/windowed_min.h"
@@ -91,6 +92,38 @@ enum class TcpTimer : uint8_t { retransmit, delack, keepalive, pacing, compresse
 // What a connection with data waits for; the higher one is told.
 enum class TcpChrono : uint8_t { none, busy, rwnd_limited, sndbuf_limited };
 
+// Socket options that few applications set. Zero: the sysctl decides.
+struct tcp_settings {
+  uint16_t keepalive_time = 0, keepalive_intvl = 0;  // seconds
+  uint8_t keepalive_probes = 0;
+  bool thin_lto = false;  // TCP_THIN_LINEAR_TIMEOUTS
+  int32_t linger2 = 0;    // FIN_WAIT2 seconds; < 0: none
+  uint32_t icsk_user_timeout_ms = 0;
+  uint32_t icsk_rto_min_us = 0, icsk_rto_max_ms = 0;  // TCP_RTO_MIN_US, TCP_RTO_MAX_MS
+  uint32_t notsent_lowat = 0;                         // TCP_NOTSENT_LOWAT
+};
+
+// What few connections have: loss, time-outs, options and mechanisms that are seldom used.
+struct tcp_ext {
+  std::shared_ptr<request_sock_queue> icsk_accept_queue;  // listeners
+  tcp_sack_block recv_sack_cache[4];  // blocks of the last ACK, in order, against walking them again
+  tcp_sack_block selective_acks[4];   // to report: rx_opt.num_sacks of them, and one if rx_opt.dsack
+  tcp_sack_block duplicate_sack[1];
+  uint16_t total_rto = 0, total_rto_recoveries = 0;  // time-outs, and runs of them
+  uint16_t timeout_rehash = 0;                       // time-outs after which another path would be tried
+  uint32_t total_rto_time = 0;                       // milliseconds spent in those runs
+  Instant rto_stamp{};                               // the current run's first time-out
+  uint32_t dsack_dups = 0, rcv_ooopack = 0;
+  uint64_t bytes_retrans = 0;
+  std::vector<uint8_t> inet_opt;                                // IP options of every segment: the SYN's, answered
+  std::unique_ptr<tcp_mtup, tcp_mtup_delete> icsk_mtup;         // MTU probing, where it is on
+  std::unique_ptr<tcp_ecn_received> ecn_received;               // where the peer marks its packets
+  std::unique_ptr<tcp_zerocopy, tcp_zerocopy_delete> zerocopy;  // MSG_ZEROCOPY, where it was used
+  std::unique_ptr<tcp_fastopen_request> fastopen_req;           // client: what goes with the SYN
+  std::unique_ptr<tcp_md5sig_info> md5sig_info;                 // keys of TCP_MD5SIG
+  std::unique_ptr<std::vector<uint8_t>> saved_syn;              // the peer's SYN, until it is read
+};
+
 struct tcp_sock : sock, tcp_cong_vars {
   tcp_sock(net& n, Tcp& t) : sock(n, t) {}
   Tcp& tcp() const { return *static_cast<Tcp*>(sk_prot); }
@@ -157,32 +190,23 @@ struct tcp_sock : sock, tcp_cong_vars {
   uint32_t icsk_pmtu = 1500;
 
   // --- sending
-  uint32_t notsent_lowat = 0;                   // TCP_NOTSENT_LOWAT; 0: the sysctl
   uint32_t chrono_start = 0, chrono_stat[3]{};  // see tcp_wmem.cc; ticks of tcp_chrono_clock()
   TcpChrono chrono_type = TcpChrono::none;
-  uint8_t pmtudisc = IP_PMTUDISC_WANT;                          // IP_MTU_DISCOVER
-  uint16_t gso_segs = 0;                                        // segments of a large packet, at the last MSS
-  bool tsq_throttled = false, tsq_queued = false;               // see tcp_tsq.cc
-  bool sk_gone = false;                                         // freed with its last packet
-  std::unique_ptr<tcp_mtup, tcp_mtup_delete> icsk_mtup;         // MTU probing, where it is on
-  std::unique_ptr<tcp_ecn_received> ecn_received;               // where the peer marks its packets
-  std::unique_ptr<tcp_zerocopy, tcp_zerocopy_delete> zerocopy;  // MSG_ZEROCOPY, where it was used
+  uint8_t pmtudisc = IP_PMTUDISC_WANT;             // IP_MTU_DISCOVER
+  uint16_t gso_segs = 0;                           // segments of a large packet, at the last MSS
+  bool tsq_throttled = false, tsq_queued = false;  // see tcp_tsq.cc
+  bool sk_gone = false;                            // freed with its last packet
 
   // --- timers: one wheel entry, a deadline for each (see tcp_timer.cc)
   timer_list timer;
   Instant deadline[static_cast<size_t>(TcpTimer::kCount)]{kNever, kNever, kNever, kNever, kNever};
   uint8_t icsk_pending = 0;  // what the retransmit deadline is for: ICSK_TIME_*
   uint8_t icsk_retransmits = 0, icsk_backoff = 0, icsk_probes_out = 0;
-  uint8_t icsk_syn_retries = 0, keepalive_probes = 0;
-  uint32_t icsk_rto_min_us = 0, icsk_rto_max_ms = 0;  // TCP_RTO_MIN_US, TCP_RTO_MAX_MS; 0: the sysctl
-  bool thin_lto = false;                              // TCP_THIN_LINEAR_TIMEOUTS
-  Instant icsk_probes_tstamp{};                       // first zero-window probe that is still unanswered by room
-  uint16_t keepalive_time = 0, keepalive_intvl = 0;   // seconds; 0: the sysctl
-  int32_t linger2 = 0;                                // FIN_WAIT2 seconds; 0: the sysctl, < 0: none
-  uint32_t icsk_user_timeout_ms = 0;
-  uint32_t tsoffset = 0;    // added to the millisecond clock in timestamps
-  Seq rtt_seq, high_seq;    // end of the RTT sampling period; snd_nxt when recovery began
-  Instant retrans_stamp{};  // first retransmission of the current trouble
+  uint8_t icsk_syn_retries = 0;
+  Instant icsk_probes_tstamp{};  // first zero-window probe that is still unanswered by room
+  uint32_t tsoffset = 0;         // added to the millisecond clock in timestamps
+  Seq rtt_seq, high_seq;         // end of the RTT sampling period; snd_nxt when recovery began
+  Instant retrans_stamp{};       // first retransmission of the current trouble
 
   // --- loss
   struct {
@@ -207,49 +231,37 @@ struct tcp_sock : sock, tcp_cong_vars {
   Instant snd_cwnd_stamp{};
   sk_buff* sack_hint = nullptr;  // where the last SACK block was applied in the retransmit queue
   sk_buff* retransmit_skb_hint = nullptr;
-  Seq highest_sack;                                  // end of the highest SACKed segment while sacked_out
-  tcp_sack_block recv_sack_cache[4];                 // blocks of the last ACK, in order, against walking them again
-  bool frto = false;                                 // RFC 5682: is the time-out spurious? not decided yet
-  bool tlp_retrans = false;                          // the probe was a retransmission
-  bool is_sack_reneg = false;                        // recovering after the receiver took SACKs back
-  uint16_t total_rto = 0, total_rto_recoveries = 0;  // time-outs, and runs of them
-  uint16_t timeout_rehash = 0;                       // time-outs after which another path would be tried
-  uint32_t total_rto_time = 0;                       // milliseconds spent in those runs
-  Instant rto_stamp{};                               // the current run's first time-out
-  sk_buff* out_of_order_root = nullptr;              // see tcp_ofo.h
+  Seq highest_sack;                      // end of the highest SACKed segment while sacked_out
+  bool frto = false;                     // RFC 5682: is the time-out spurious? not decided yet
+  bool tlp_retrans = false;              // the probe was a retransmission
+  bool is_sack_reneg = false;            // recovering after the receiver took SACKs back
+  sk_buff* out_of_order_root = nullptr;  // see tcp_ofo.h
   sk_buff* ooo_last_skb = nullptr;
   uint32_t ooo_count = 0;
-  tcp_sack_block selective_acks[4];
-  tcp_sack_block duplicate_sack[1];
   Instant last_oow_ack_time{};
 
   // --- listeners and their children
-  std::shared_ptr<request_sock_queue> icsk_accept_queue;  // listeners only
-  uint8_t defer_accept = 0;                               // SYN-ACK retries to wait for data
-  uint8_t save_syn = 0;  // TCP_SAVE_SYN: 1 from the network header on, 2 with the link header
+  uint8_t defer_accept = 0;  // SYN-ACK retries to wait for data
+  uint8_t save_syn = 0;      // TCP_SAVE_SYN: 1 from the network header on, 2 with the link header
 
   // --- Fast Open (tcp_fastopen.h)
-  request_sock* fastopen_rsk = nullptr;                // child: the request whose final ACK has not come
-  std::unique_ptr<tcp_fastopen_request> fastopen_req;  // client: what goes with the SYN
-  bool syn_fastopen : 1 = false;                       // the SYN carried the option
-  bool syn_fastopen_exp : 1 = false;                   // in its experimental form
-  bool syn_fastopen_ch : 1 = false;                    // the first attempt after a pause for a black hole
+  request_sock* fastopen_rsk = nullptr;  // child: the request whose final ACK has not come
+  bool syn_fastopen : 1 = false;         // the SYN carried the option
+  bool syn_fastopen_exp : 1 = false;     // in its experimental form
+  bool syn_fastopen_ch : 1 = false;      // the first attempt after a pause for a black hole
   bool syn_data : 1 = false, syn_data_acked : 1 = false;
   bool fastopen_connect : 1 = false, fastopen_no_cookie : 1 = false;  // socket options
   bool defer_connect : 1 = false;                                     // connect() waits for the first write
   bool sk_write_pending : 1 = false;                                  // a writer waits for the connection
   uint8_t fastopen_client_fail : 2 = 0;                               // TFO_*
 
-  std::unique_ptr<tcp_md5sig_info> md5sig_info;     // keys of TCP_MD5SIG
-  std::unique_ptr<std::vector<uint8_t>> saved_syn;  // the peer's SYN, until it is read
-
   // --- totals
-  uint32_t total_retrans = 0, segs_in = 0, segs_out = 0, data_segs_in = 0, data_segs_out = 0, dsack_dups = 0,
-           rcv_ooopack = 0;
-  uint64_t bytes_acked = 0, bytes_received = 0, bytes_sent = 0, bytes_retrans = 0;
+  uint32_t total_retrans = 0, segs_in = 0, segs_out = 0, data_segs_in = 0, data_segs_out = 0;
+  uint64_t bytes_acked = 0, bytes_received = 0, bytes_sent = 0;
   WindowedMin rtt_min;  // microseconds, over tcp_min_rtt_wlen
 
-  std::vector<uint8_t> inet_opt;  // IP options of every segment: those of the peer's SYN, answered
+  Rare<tcp_settings> set;
+  Rare<tcp_ext> ext;
 };
 
 inline tcp_sock* tcp_sk(sock* sk) { return static_cast<tcp_sock*>(sk); }

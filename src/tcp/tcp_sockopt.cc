@@ -75,7 +75,7 @@ int retrans_to_secs(uint8_t count) {
 }
 
 Result<void> set_keepidle(tcp_sock* tp, int value) {
-  if (Result<void> ok = set_between(tp->keepalive_time, value, 1, 32767); !ok) return ok;
+  if (Result<void> ok = set_between(tp->set.make().keepalive_time, value, 1, 32767); !ok) return ok;
   if (sock_flag(tp, SOCK_KEEPOPEN) && tp->skc_state != tcp_state::CLOSE && tp->skc_state != tcp_state::LISTEN)
     tcp_set_keepalive(tp, true);
   return {};
@@ -92,7 +92,7 @@ Result<void> set_window_clamp(tcp_sock* tp, int value) {
 }
 
 Result<void> set_linger2(tcp_sock* tp, int value) {
-  tp->linger2 = value < 0 ? -1 : std::min(value, 120);
+  tp->set.make().linger2 = value < 0 ? -1 : std::min(value, 120);
   return {};
 }
 
@@ -133,22 +133,23 @@ Result<void> set_tcp_option(tcp_sock* tp, int name, int value) {
       return value == 0 ? (tp->rx_opt.user_mss = 0, Result<void>{})
                         : set_between(tp->rx_opt.user_mss, value, TCP_MIN_MSS, 32767);
     case TCP_KEEPIDLE: return set_keepidle(tp, value);
-    case TCP_KEEPINTVL: return set_between(tp->keepalive_intvl, value, 1, 32767);
-    case TCP_KEEPCNT: return set_between(tp->keepalive_probes, value, 1, 127);
+    case TCP_KEEPINTVL: return set_between(tp->set.make().keepalive_intvl, value, 1, 32767);
+    case TCP_KEEPCNT: return set_between(tp->set.make().keepalive_probes, value, 1, 127);
     case TCP_SYNCNT: return set_between(tp->icsk_syn_retries, value, 1, 127);
     case TCP_LINGER2: return set_linger2(tp, value);
     case TCP_DEFER_ACCEPT: tp->defer_accept = secs_to_retrans(value); return {};
     case TCP_WINDOW_CLAMP: return set_window_clamp(tp, value);
     case TCP_INQ: return set_between(tp->recvmsg_inq, value, 0, 1);
     case TCP_NOTSENT_LOWAT:
-      tp->notsent_lowat = static_cast<uint32_t>(value);
+      tp->set.make().notsent_lowat = static_cast<uint32_t>(value);
       sk_stream_write_space(tp);
       return {};
     case TCP_USER_TIMEOUT:
-      return value < 0 ? Err(EINVAL) : (tp->icsk_user_timeout_ms = static_cast<uint32_t>(value), Result<void>{});
-    case TCP_RTO_MIN_US: return set_between(tp->icsk_rto_min_us, value, 1, 200'000);
-    case TCP_RTO_MAX_MS: return set_between(tp->icsk_rto_max_ms, value, 1'000, 120'000);
-    case TCP_THIN_LINEAR_TIMEOUTS: return set_between(tp->thin_lto, value, 0, 1);
+      return value < 0 ? Err(EINVAL)
+                       : (tp->set.make().icsk_user_timeout_ms = static_cast<uint32_t>(value), Result<void>{});
+    case TCP_RTO_MIN_US: return set_between(tp->set.make().icsk_rto_min_us, value, 1, 200'000);
+    case TCP_RTO_MAX_MS: return set_between(tp->set.make().icsk_rto_max_ms, value, 1'000, 120'000);
+    case TCP_THIN_LINEAR_TIMEOUTS: return set_between(tp->set.make().thin_lto, value, 0, 1);
     case TCP_THIN_DUPACK: return value < 0 || value > 1 ? Err(EINVAL) : Result<void>{};  // known, without effect
     default: return Err(ENOPROTOOPT);
   }
@@ -183,7 +184,8 @@ Result<void> set_congestion(tcp_sock* tp, std::span<const uint8_t> value) {
 Result<int> get_tcp_option(const tcp_sock* tp, int name) {
   const Sysctl& s = net_of(tp).sysctl;
   switch (name) {
-    case TCP_FASTOPEN: return tp->icsk_accept_queue ? static_cast<int>(tp->icsk_accept_queue->fastopenq.max_qlen) : 0;
+    case TCP_FASTOPEN:
+      return tp->ext->icsk_accept_queue ? static_cast<int>(tp->ext->icsk_accept_queue->fastopenq.max_qlen) : 0;
     case TCP_FASTOPEN_CONNECT: return tp->fastopen_connect;
     case TCP_FASTOPEN_NO_COOKIE: return tp->fastopen_no_cookie;
     case TCP_SAVE_SYN: return tp->save_syn;
@@ -191,19 +193,22 @@ Result<int> get_tcp_option(const tcp_sock* tp, int name) {
     case TCP_CORK: return tp->nonagle & TCP_NAGLE_CORK ? 1 : 0;
     case TCP_QUICKACK: return !inet_csk_in_pingpong_mode(tp);
     case TCP_MAXSEG: return tp->rx_opt.user_mss && !begun(tp) ? tp->rx_opt.user_mss : tp->mss_cache;
-    case TCP_KEEPIDLE: return tp->keepalive_time ? tp->keepalive_time : static_cast<int>(s.tcp_keepalive_time);
-    case TCP_KEEPINTVL: return tp->keepalive_intvl ? tp->keepalive_intvl : static_cast<int>(s.tcp_keepalive_intvl);
-    case TCP_KEEPCNT: return tp->keepalive_probes ? tp->keepalive_probes : static_cast<int>(s.tcp_keepalive_probes);
+    case TCP_KEEPIDLE:
+      return tp->set->keepalive_time ? tp->set->keepalive_time : static_cast<int>(s.tcp_keepalive_time);
+    case TCP_KEEPINTVL:
+      return tp->set->keepalive_intvl ? tp->set->keepalive_intvl : static_cast<int>(s.tcp_keepalive_intvl);
+    case TCP_KEEPCNT:
+      return tp->set->keepalive_probes ? tp->set->keepalive_probes : static_cast<int>(s.tcp_keepalive_probes);
     case TCP_SYNCNT: return tp->icsk_syn_retries ? tp->icsk_syn_retries : static_cast<int>(s.tcp_syn_retries);
-    case TCP_LINGER2: return tp->linger2 ? tp->linger2 : static_cast<int>(s.tcp_fin_timeout);
+    case TCP_LINGER2: return tp->set->linger2 ? tp->set->linger2 : static_cast<int>(s.tcp_fin_timeout);
     case TCP_DEFER_ACCEPT: return retrans_to_secs(tp->defer_accept);
     case TCP_WINDOW_CLAMP: return static_cast<int>(tp->window_clamp);
     case TCP_INQ: return tp->recvmsg_inq;
-    case TCP_USER_TIMEOUT: return static_cast<int>(tp->icsk_user_timeout_ms);
-    case TCP_NOTSENT_LOWAT: return static_cast<int>(tp->notsent_lowat);
+    case TCP_USER_TIMEOUT: return static_cast<int>(tp->set->icsk_user_timeout_ms);
+    case TCP_NOTSENT_LOWAT: return static_cast<int>(tp->set->notsent_lowat);
     case TCP_RTO_MIN_US: return static_cast<int>(tcp_rto_min_us(tp));
     case TCP_RTO_MAX_MS: return static_cast<int>(tcp_rto_max_us(tp) / 1000);
-    case TCP_THIN_LINEAR_TIMEOUTS: return tp->thin_lto;
+    case TCP_THIN_LINEAR_TIMEOUTS: return tp->set->thin_lto;
     case TCP_THIN_DUPACK: return 0;
     default: return Err(ENOPROTOOPT);
   }
@@ -217,10 +222,10 @@ size_t put_bytes(std::span<uint8_t> to, const void* from, size_t n) {
 
 // The peer's SYN can be read once, and whole.
 Result<size_t> take_saved_syn(tcp_sock* tp, std::span<uint8_t> to) {
-  if (!tp->saved_syn) return size_t{0};
-  if (to.size() < tp->saved_syn->size()) return Err(EINVAL);
-  const size_t n = put_bytes(to, tp->saved_syn->data(), tp->saved_syn->size());
-  tp->saved_syn.reset();
+  if (!tp->ext->saved_syn) return size_t{0};
+  if (to.size() < tp->ext->saved_syn->size()) return Err(EINVAL);
+  const size_t n = put_bytes(to, tp->ext->saved_syn->data(), tp->ext->saved_syn->size());
+  tp->ext.make().saved_syn.reset();
   return n;
 }
 

@@ -34,7 +34,7 @@ Verdict fin_wait1_acked(tcp_sock* tp, const Skb& skb) {
   const TcpCb& cb = TCP_SKB_CB(skb);
   const bool fin = cb.tcp_flags & TCPHDR_FIN;
   const bool new_data = cb.end_seq != cb.seq && after(cb.end_seq - (fin ? 1 : 0), tp->rcv_nxt);
-  if (tp->linger2 < 0 || new_data) {
+  if (tp->set->linger2 < 0 || new_data) {
     count(tp, Mib::TcpExtTCPAbortOnData);
     tcp_done(tp);
     tcp_v4_send_reset(tp->tcp(), skb, tp);

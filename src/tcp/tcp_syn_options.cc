@@ -19,10 +19,10 @@ OutOptions tcp_syn_options(tcp_sock* tp) {
     o.put32(0x01010402u);
   }
   if (s.tcp_window_scaling) o.put32(0x01030300u | tp->rx_opt.rcv_wscale);
-  if (!tp->fastopen_req || !fastopen_cookie_present(tp->fastopen_req->cookie)) return o;
-  if (o.put_fastopen(tp->fastopen_req->cookie)) {
+  if (!tp->ext->fastopen_req || !fastopen_cookie_present(tp->ext->fastopen_req->cookie)) return o;
+  if (o.put_fastopen(tp->ext->fastopen_req->cookie)) {
     tp->syn_fastopen = true;
-    tp->syn_fastopen_exp = tp->fastopen_req->cookie.exp;
+    tp->syn_fastopen_exp = tp->ext->fastopen_req->cookie.exp;
   }
   return o;
 }

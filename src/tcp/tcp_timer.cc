@@ -30,13 +30,14 @@ void tcp_write_timer(tcp_sock* tp) {
 }
 
 Duration keepalive_intvl_when(const tcp_sock* tp) {
-  return std::chrono::seconds(tp->keepalive_intvl ? tp->keepalive_intvl : net_of(tp).sysctl.tcp_keepalive_intvl);
+  return std::chrono::seconds(tp->set->keepalive_intvl ? tp->set->keepalive_intvl
+                                                       : net_of(tp).sysctl.tcp_keepalive_intvl);
 }
 
 bool keepalive_gives_up(const tcp_sock* tp, Duration idle) {
-  if (tp->icsk_user_timeout_ms)
-    return idle >= std::chrono::milliseconds(tp->icsk_user_timeout_ms) && tp->icsk_probes_out > 0;
-  const int64_t most = tp->keepalive_probes ? tp->keepalive_probes : net_of(tp).sysctl.tcp_keepalive_probes;
+  if (tp->set->icsk_user_timeout_ms)
+    return idle >= std::chrono::milliseconds(tp->set->icsk_user_timeout_ms) && tp->icsk_probes_out > 0;
+  const int64_t most = tp->set->keepalive_probes ? tp->set->keepalive_probes : net_of(tp).sysctl.tcp_keepalive_probes;
   return tp->icsk_probes_out >= most;
 }
 
@@ -67,7 +68,7 @@ void tcp_keepalive_timer(tcp_sock* tp) {
   if (tp->skc_state == tcp_state::LISTEN || tp->skc_state == tcp_state::CLOSE) return;
   if (tp->skc_state == tcp_state::FIN_WAIT2 && sock_flag(tp, SOCK_DEAD)) {
     const Duration left = tcp_fin_time(tp) - TCP_TIMEWAIT_LEN;
-    if (tp->linger2 >= 0 && left > Duration::zero()) return tcp_time_wait(tp, tcp_state::FIN_WAIT2, left);
+    if (tp->set->linger2 >= 0 && left > Duration::zero()) return tcp_time_wait(tp, tcp_state::FIN_WAIT2, left);
     tcp_send_active_reset(tp);
     return tcp_done(tp);
   }
@@ -113,11 +114,11 @@ void tcp_reset_xmit_timer(tcp_sock* tp, uint8_t what, Duration in, bool pace_del
 }
 
 Duration keepalive_time_when(const tcp_sock* tp) {
-  return std::chrono::seconds(tp->keepalive_time ? tp->keepalive_time : net_of(tp).sysctl.tcp_keepalive_time);
+  return std::chrono::seconds(tp->set->keepalive_time ? tp->set->keepalive_time : net_of(tp).sysctl.tcp_keepalive_time);
 }
 
 Duration tcp_fin_time(const tcp_sock* tp) {
-  const Duration set = std::chrono::seconds(tp->linger2 ? tp->linger2 : net_of(tp).sysctl.tcp_fin_timeout);
+  const Duration set = std::chrono::seconds(tp->set->linger2 ? tp->set->linger2 : net_of(tp).sysctl.tcp_fin_timeout);
   const Duration least = us((int64_t{tp->icsk_rto_us} << 2) - (tp->icsk_rto_us >> 1));  // three and a half RTOs
   return std::max(set, least);
 }

@@ -28,7 +28,7 @@ void put_sacks(OutOptions& o, tcp_sock* tp) {
   const uint32_t n = std::min(wanted, room);
   o.put32(0x01010500u | (2 + n * 8));
   for (uint32_t i = 0; i < n; ++i) {
-    const tcp_sack_block& b = dsack && i == 0 ? tp->duplicate_sack[0] : tp->selective_acks[i - dsack];
+    const tcp_sack_block& b = dsack && i == 0 ? tp->ext->duplicate_sack[0] : tp->ext->selective_acks[i - dsack];
     o.put32(b.start_seq.v);
     o.put32(b.end_seq.v);
   }
@@ -108,7 +108,7 @@ Result<void> send(tcp_sock* tp, Skb skb, uint32_t pcount) {
                 .dont_fragment = dont_fragment(tp),
                 .protocol = IPPROTO_TCP,
                 .id = id,
-                .options = tp->inet_opt};
+                .options = tp->ext->inet_opt};
   Result<void> sent = tp->tcp().ip().ip_queue_xmit(std::move(skb), dst, tp->skc_rcv_saddr, tp->skc_daddr, tx);
   if (tcp_local_congestion(sent)) [[unlikely]]
     tcp_enter_cwr(tp);

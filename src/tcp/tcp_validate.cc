@@ -148,8 +148,8 @@ bool reset_before_fin(const tcp_sock* tp, const TcpCb& cb) {
 bool reset_is_exact(const tcp_sock* tp, const TcpCb& cb) {
   if (cb.seq == tp->rcv_nxt || reset_before_fin(tp, cb)) return true;
   if (!tcp_is_sack(tp) || !tp->rx_opt.num_sacks) return false;
-  Seq edge = tp->selective_acks[0].end_seq;
-  for (uint8_t i = 1; i < tp->rx_opt.num_sacks; ++i) edge = later(edge, tp->selective_acks[i].end_seq);
+  Seq edge = tp->ext->selective_acks[0].end_seq;
+  for (uint8_t i = 1; i < tp->rx_opt.num_sacks; ++i) edge = later(edge, tp->ext->selective_acks[i].end_seq);
   return cb.seq == edge;
 }
 

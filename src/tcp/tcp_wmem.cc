@@ -14,7 +14,7 @@ namespace {
 constexpr uint32_t kMaxTcpHeader = 192, kSharedInfo = 320, kSkBuff = 256;  // what Linux has beside the data
 
 uint32_t tcp_notsent_lowat(const tcp_sock* tp) {
-  return tp->notsent_lowat ? tp->notsent_lowat : static_cast<uint32_t>(net_of(tp).sysctl.tcp_notsent_lowat);
+  return tp->set->notsent_lowat ? tp->set->notsent_lowat : static_cast<uint32_t>(net_of(tp).sysctl.tcp_notsent_lowat);
 }
 
 // Unsent bytes below the mark; a sleeping writer is only woken below half of it.

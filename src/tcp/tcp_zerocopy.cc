@@ -18,8 +18,8 @@ bool tail_is_open(const tcp_sock* tp) {
 void tcp_zerocopy_delete::operator()(tcp_zerocopy* z) const { delete z; }
 
 bool tcp_zerocopy_begin(tcp_sock* tp, size_t size) {
-  if (!tp->zerocopy) tp->zerocopy.reset(new tcp_zerocopy);
-  auto& pending = tp->zerocopy->pending;
+  if (!tp->ext->zerocopy) tp->ext.make().zerocopy.reset(new tcp_zerocopy);
+  auto& pending = tp->ext->zerocopy->pending;
   uint32_t& next = sock_ext_of(tp).sk_zckey;
   if (!pending.empty() && tail_is_open(tp)) {
     tcp_zerocopy::Calls& last = pending.back();
@@ -37,17 +37,17 @@ bool tcp_zerocopy_begin(tcp_sock* tp, size_t size) {
 
 bool tcp_zerocopy_may_append(const tcp_sock* tp, const sk_buff* s) {
   // Another set's segment: that set was full.
-  return !TCP_SKB_CB(s).zerocopy || tp->zerocopy->pending.back().queued;
+  return !TCP_SKB_CB(s).zerocopy || tp->ext->zerocopy->pending.back().queued;
 }
 
 void tcp_zerocopy_appended(tcp_sock* tp, sk_buff* s) {
   TCP_SKB_CB(s).zerocopy = true;
-  tp->zerocopy->pending.back().end_seq = tp->write_seq;
-  tp->zerocopy->pending.back().queued = true;
+  tp->ext->zerocopy->pending.back().end_seq = tp->write_seq;
+  tp->ext->zerocopy->pending.back().queued = true;
 }
 
 void tcp_zerocopy_end(tcp_sock* tp, bool anything) {
-  auto& pending = tp->zerocopy->pending;
+  auto& pending = tp->ext->zerocopy->pending;
   if (anything || pending.empty()) return;
   --sock_ext_of(tp).sk_zckey;
   if (--pending.back().len) return;
@@ -56,8 +56,8 @@ void tcp_zerocopy_end(tcp_sock* tp, bool anything) {
 }
 
 void tcp_zerocopy_skb_done(tcp_sock* tp, Seq end_seq) {
-  if (!tp->zerocopy) return;
-  auto& pending = tp->zerocopy->pending;
+  if (!tp->ext->zerocopy) return;
+  auto& pending = tp->ext->zerocopy->pending;
   while (!pending.empty() && pending.front().queued && !after(pending.front().end_seq, end_seq)) {
     const tcp_zerocopy::Calls done = pending.front();
     pending.pop_front();
@@ -66,8 +66,9 @@ void tcp_zerocopy_skb_done(tcp_sock* tp, Seq end_seq) {
 }
 
 void tcp_zerocopy_purge(tcp_sock* tp) {
-  if (!tp->zerocopy) return;
-  for (const tcp_zerocopy::Calls& c : std::exchange(tp->zerocopy->pending, {})) sock_zerocopy_complete(tp, c.id, c.len);
+  if (!tp->ext->zerocopy) return;
+  for (const tcp_zerocopy::Calls& c : std::exchange(tp->ext->zerocopy->pending, {}))
+    sock_zerocopy_complete(tp, c.id, c.len);
 }
 
 }  // namespace glass

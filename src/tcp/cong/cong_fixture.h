@@ -14,7 +14,6 @@ struct CongFixture {
     std::memset(priv, 0, sizeof priv);
     vars.icsk_ca_priv = priv;
     vars.mss_cache = 1460;
-    vars.is_cwnd_limited = true;
     vars.app_limited = 0;
     vars.sk_pacing_rate = 0;
     v.rng = &rng;

@@ -119,7 +119,6 @@ void bictcp_update(Bictcp& ca, uint32_t now, uint32_t cwnd, uint32_t acked) {
 }
 
 void cubic_cong_avoid(CongestionView& v, uint32_t acked) {
-  if (!tcp_is_cwnd_limited(v.vars)) return;
   if (v->snd_cwnd < v->snd_ssthresh) {
     acked = tcp_slow_start(v, acked);
     if (!acked) return;

@@ -27,7 +27,6 @@ void tcp_cong_avoid_ai(CongestionView& v, uint32_t per_window, uint32_t acked) {
 }
 
 void tcp_reno_cong_avoid(CongestionView& v, uint32_t acked) {
-  if (!tcp_is_cwnd_limited(v.vars)) return;
   if (v->snd_cwnd < v->snd_ssthresh) {
     acked = tcp_slow_start(v, acked);
     if (!acked) return;

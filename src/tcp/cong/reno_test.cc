@@ -38,13 +38,6 @@ TEST(RenoTest, AvoidanceWithStretchAcksIsNoFaster) {
   EXPECT_EQ(f.v->snd_cwnd_cnt, 5u);
 }
 
-TEST(RenoTest, AnUnusedWindowDoesNotGrow) {
-  CongFixture f(tcp_reno);
-  f.v->is_cwnd_limited = false;
-  f.ack(10, 100ms);
-  EXPECT_EQ(f.v->snd_cwnd, 10u);
-}
-
 TEST(RenoTest, LossHalvesAndUndoRestores) {
   CongFixture f(tcp_reno);
   f.v->snd_cwnd = 21;
