@@ -133,6 +133,7 @@ struct sock : sock_common {
 
 inline constexpr uint8_t RCV_SHUTDOWN = 1, SEND_SHUTDOWN = 2, SHUTDOWN_MASK = 3;
 inline constexpr uint8_t SOCK_SNDBUF_LOCK = 1, SOCK_RCVBUF_LOCK = 2, SOCK_BINDADDR_LOCK = 4, SOCK_BINDPORT_LOCK = 8;
+inline constexpr uint8_t SOCK_PORT_RELEASED = 16;  // skc_num only tells which port it was
 inline constexpr uint8_t SOCK_DEAD = 1, SOCK_DONE = 2, SOCK_KEEPOPEN = 4, SOCK_URGINLINE = 8, SOCK_BROADCAST = 16,
                          SOCK_ZEROCOPY = 32, SOCK_RCVTSTAMP = 64;
 inline bool sock_flag(const sock* sk, uint8_t f) { return sk->sk_flags & f; }

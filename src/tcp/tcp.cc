@@ -108,7 +108,7 @@ void tcp_reset_connection_state(tcp_sock* tp) {
 
 Result<void> Tcp::bind(sock* sk, const SocketAddress& local) {
   tcp_sock* tp = tcp_sk(sk);
-  if (tp->skc_state != CLOSE || tp->skc_num) return Err(EINVAL);
+  if (tp->skc_state != CLOSE || tcp_has_port(tp)) return Err(EINVAL);
   const IpAddress address = local.address.is_unspecified() ? IpAddress::v4(0) : local.address;
   if (!address.is_unspecified() && !tp->sk_freebind && !ip_.is_local(address)) return Err(EADDRNOTAVAIL);
   uint16_t port = local.port;
@@ -121,6 +121,8 @@ Result<void> Tcp::bind(sock* sk, const SocketAddress& local) {
   }
   tp->skc_rcv_saddr = address;
   hashinfo_->bind(tp, port);
+  if (!address.is_unspecified()) tp->sk_userlocks |= SOCK_BINDADDR_LOCK;
+  if (local.port) tp->sk_userlocks |= SOCK_BINDPORT_LOCK;
   return {};
 }
 

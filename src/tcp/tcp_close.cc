@@ -16,7 +16,13 @@ void tcp_set_state(tcp_sock* tp, uint8_t state) {
   if (state == CLOSE && (old == CLOSE_WAIT || old == ESTABLISHED)) trace.count(Mib::TcpEstabResets);
   const bool was_up = old == ESTABLISHED || old == CLOSE_WAIT, is_up = state == ESTABLISHED || state == CLOSE_WAIT;
   if (was_up && !is_up) trace.set(Mib::TcpCurrEstab, trace.value(Mib::TcpCurrEstab) - 1);
-  if (state == CLOSE) tp->tcp().hashinfo().remove(tp);
+  if (state == CLOSE) {
+    tp->tcp().hashinfo().remove(tp);
+    if (tcp_has_port(tp) && !(tp->sk_userlocks & SOCK_BINDPORT_LOCK)) {  // the next attempt gets another one
+      tp->tcp().hashinfo().unbind(tp);
+      tp->sk_userlocks |= SOCK_PORT_RELEASED;
+    }
+  }
   tp->skc_state = state;
 }
 

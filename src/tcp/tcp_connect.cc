@@ -252,6 +252,7 @@ Result<void> tcp_v4_connect(tcp_sock* tp, const SocketAddress& remote) {
     return Err(port.error());
   }
   tp->skc_num = *port;
+  tp->sk_userlocks &= static_cast<uint8_t>(~SOCK_PORT_RELEASED);
   tp->skc_hash = hash;
   tcp_set_state(tp, tcp_state::SYN_SENT);
   tcp.hashinfo().insert(tp);

@@ -109,6 +109,7 @@ bool inet_hashinfo::connection_conflict(const tcp_sock* sk, const IpAddress& loc
 
 void inet_hashinfo::bind(tcp_sock* sk, uint16_t port) {
   sk->skc_num = port;
+  sk->sk_userlocks &= static_cast<uint8_t>(~SOCK_PORT_RELEASED);
   bhash[port].push_back(sk);
 }
 

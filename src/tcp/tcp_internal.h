@@ -514,6 +514,7 @@ void tcp_try_undo_spurious_syn(tcp_sock*);
 Seq secure_tcp_seq(const net&, const sock_common&);
 uint32_t secure_tcp_ts_off(const net&, const IpAddress& saddr, const IpAddress& daddr);
 uint64_t secure_ipv4_port_ephemeral(const net&, const sock_common&);
+inline bool tcp_has_port(const tcp_sock* tp) { return tp->skc_num && !(tp->sk_userlocks & SOCK_PORT_RELEASED); }
 Result<uint16_t> inet_hash_connect(Tcp&, tcp_sock*, uint32_t& hash);  // a port whose address pair is free
 Result<uint16_t> inet_csk_find_open_port(Tcp&, const tcp_sock*, const IpAddress&);
 bool tcp_twsk_unique(tcp_sock*, const tcp_timewait_sock*, bool chosen_here);

@@ -278,7 +278,7 @@ Result<void> Tcp::listen(sock* sk, int backlog) {
   if (!in_state(l, tcp_state::bit(tcp_state::CLOSE) | tcp_state::bit(tcp_state::LISTEN))) return Err(EINVAL);
   l->sk_max_ack_backlog = static_cast<uint16_t>(std::min(backlog, 65535));
   if (l->skc_state == tcp_state::LISTEN) return {};
-  if (!l->skc_num) {
+  if (!tcp_has_port(l)) {
     if (Result<void> bound = bind(l, {l->skc_rcv_saddr, 0}); !bound) return bound;
   } else if (hashinfo().bind_conflict(l, l->skc_rcv_saddr, l->skc_num)) {
     return Err(EADDRINUSE);  // SO_REUSEADDR lets several bind, but one listen

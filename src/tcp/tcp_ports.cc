@@ -69,7 +69,7 @@ bool tcp_twsk_unique(tcp_sock* tp, const tcp_timewait_sock* tw, bool chosen_here
 // RFC 6056 section 3.3.4: begins at a hash of the addresses plus a counter that moves on with every port given out to
 // destinations with the same hash.
 Result<uint16_t> inet_hash_connect(Tcp& tcp, tcp_sock* tp, uint32_t& hash) {
-  if (tp->skc_num) {
+  if (tcp_has_port(tp)) {
     if (tuple_in_use(tcp, tp, tp->skc_num, hash, false)) return Err(EADDRNOTAVAIL);
     return tp->skc_num;
   }

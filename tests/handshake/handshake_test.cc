@@ -268,6 +268,27 @@ TEST(Connect, IsAskedAgainAsInLinux) {
   EXPECT_EQ(s.sys_connect(refused, {t.b_addr, 80}).error(), EINPROGRESS) << "the socket can be used again";
 }
 
+// What the application has not chosen is chosen anew for each attempt; what it has bound stays.
+TEST(Connect, AnotherAttemptTakesAnotherPortUnlessBound) {
+  TestPair t;
+  Sockets& s = t.a.sockets();
+  const int c = *s.sys_socket(AF_INET, SOCK_STREAM, 0);
+  const auto port_of_refused = [&] {
+    EXPECT_EQ(s.sys_connect(c, {t.b_addr, 81}).error(), EINPROGRESS);
+    t.settle();
+    EXPECT_EQ(s.sys_connect(c, {t.b_addr, 81}).error(), ECONNREFUSED);
+    return s.sys_getsockname(c)->port;
+  };
+  const uint16_t first = port_of_refused();
+  EXPECT_NE(port_of_refused(), first);
+  ASSERT_TRUE(s.sys_bind(c, {t.a_addr, 5555}));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(port_of_refused(), 5555);
+    EXPECT_EQ(s.sys_getsockname(c)->address, t.a_addr);
+  }
+  EXPECT_EQ(s.sys_bind(c, {t.a_addr, 5556}).error(), EINVAL);
+}
+
 // RFC 6528: who does not know the key learns nothing from one connection about the next.
 TEST(Connect, NumbersAreAKeyedHashAndAClock) {
   const auto numbers = [](uint64_t seed) {
