@@ -85,6 +85,7 @@ tcp_sock* create_child(tcp_sock* l, const Skb& skb, request_sock* req) {
   if (!child) return nullptr;
   ++l->ext->icsk_accept_queue->fastopenq.qlen;
   child->fastopen_rsk = req;
+  child->syn_fastopen_child = true;
   req->tfo_listener = true;
   req->queue = l->ext->icsk_accept_queue;
   req->rsk_listener = nullptr;                                         // it may go before the handshake is over

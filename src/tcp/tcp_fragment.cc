@@ -82,7 +82,7 @@ bool tcp_skb_shift(tcp_sock* tp, sk_buff* to, sk_buff* from) {
   const bool moved = skb_try_coalesce(target, source);
   (void)target.release();
   (void)source.release();
-  if (!moved) return false;
+  if (!moved && !tcp_move_bytes(net_of(tp), to, from, len)) return false;
   to->truesize += len;
   sk_wmem_queued_add(tp, static_cast<int32_t>(len));
   return true;

@@ -57,6 +57,7 @@ void fill_options(const tcp_sock* tp, tcp_info& i) {
     i.tcpi_rcv_wscale = tp->rx_opt.rcv_wscale & 0xf;
   }
   if (tp->syn_data_acked) i.tcpi_options |= kTcpiOptSynData;
+  if (tp->syn_fastopen_child) i.tcpi_options |= kTcpiOptTfoChild;
   i.tcpi_fastopen_client_fail = tp->fastopen_client_fail;
   if (tp->ecn_flags & TCP_ECN_OK) i.tcpi_options |= kTcpiOptEcn;
   if (tp->ecn_flags & TCP_ECN_SEEN) i.tcpi_options |= kTcpiOptEcnSeen;

@@ -36,7 +36,7 @@ static_assert(sizeof(tcp_info) == 280 && offsetof(tcp_info, tcpi_pacing_rate) ==
               offsetof(tcp_info, tcpi_total_rto_time) == 244);
 
 inline constexpr uint8_t kTcpiOptTimestamps = 1, kTcpiOptSack = 2, kTcpiOptWscale = 4, kTcpiOptEcn = 8,
-                         kTcpiOptEcnSeen = 16, kTcpiOptSynData = 32;
+                         kTcpiOptEcnSeen = 16, kTcpiOptSynData = 32, kTcpiOptTfoChild = 128;
 
 struct TcpSocketRow {
   std::string state;  // as ss names it: ESTAB, SYN-SENT, LISTEN, TIME-WAIT ...

@@ -111,6 +111,8 @@ inline tcphdr& tcp_hdr(const sk_buff& s) { return *reinterpret_cast<tcphdr*>(s.t
 
 inline constexpr Duration kTick =
     4ms;  // of Linux's clock at HZ=250: a timer fires with the first tick that is not early
+// A short time-out on that clock, the rest of the tick it is set in counted half.
+inline Duration in_ticks(Duration d) { return (d + kTick - Duration(1)) / kTick * kTick + kTick / 2; }
 inline constexpr uint32_t TCP_ATO_MIN_US = 40'000, TCP_DELACK_MAX_US = 200'000, TCP_TIMEOUT_INIT_US = 1'000'000,
                           TCP_TIMEOUT_FALLBACK_US = 3'000'000;
 inline constexpr Duration TCP_TIMEWAIT_LEN = 60s, TCP_PAWS_MSL = 60s;
@@ -469,6 +471,7 @@ bool tcp_nagle_check(const tcp_sock*, bool partial, int nonagle);  // true: wait
 uint32_t tcp_mss_split_point(const tcp_sock*, const sk_buff*, uint32_t mss_now, uint32_t max_segs, int nonagle);
 bool tcp_tso_should_defer(const tcp_sock*, const sk_buff*, uint32_t max_segs, TcpLimits&);
 void tcp_grow_skb(tcp_sock*, sk_buff*, uint32_t amount);
+bool tcp_move_bytes(net&, sk_buff* to, sk_buff* from, uint32_t n);
 void tcp_eat_one_skb(tcp_sock*, sk_buff* to, sk_buff* from);  // `from`'s data is in `to`
 void tcp_set_skb_tso_segs(sk_buff*, uint32_t mss_now);
 inline Seq tcp_wnd_end(const tcp_sock* tp) { return tp->snd_una + tp->snd_wnd; }

@@ -9,6 +9,8 @@
 #include "tcp/tcp_packet.h"
 #include "tcp/tcp_rate.h"
 
+#undef TCP_FASTOPEN  // the socket option: here it is the drop reason
+
 namespace glass {
 
 namespace {
@@ -76,7 +78,7 @@ Verdict embryonic_reset(Tcp& tcp, tcp_sock* sk, request_sock* req, const Skb& sk
     tcp.ns().trace.count(Mib::TcpExtEmbryonicRsts);
     inet_csk_reqsk_queue_drop(tcp, req);
   }
-  return DROP(TCP_REQUEST);
+  return fastopen ? DROP(TCP_FASTOPEN) : DROP(TCP_REQUEST);
 }
 
 Verdict reset_in_window(Tcp& tcp, tcp_sock* sk, request_sock* req, const Skb& skb, bool fastopen) {
@@ -86,7 +88,7 @@ Verdict reset_in_window(Tcp& tcp, tcp_sock* sk, request_sock* req, const Skb& sk
       n.trace.count(Mib::TcpExtTCPChallengeACK);
       send_request_ack(tcp, sk, req, skb);
     }
-    return DROP(TCP_REQUEST);
+    return fastopen ? DROP(TCP_FASTOPEN) : DROP(TCP_REQUEST);
   }
   n.trace.count(Mib::TcpAttemptFails);
   return embryonic_reset(tcp, sk, req, skb, fastopen);
@@ -96,7 +98,7 @@ Verdict synack_again(Tcp& tcp, tcp_sock* sk, request_sock* req, const Skb& skb, 
   if (!tcp_oow_rate_limited(tcp.ns(), *skb, Mib::TcpExtTCPACKSkippedSynRecv, req->last_oow_ack_time) &&
       tcp_rtx_synack(tcp, sk, req) && !fastopen)
     tcp.ns().timers.mod_timer(&req->rsk_timer, tcp.ns().now + reqsk_timeout(req));
-  return DROP(TCP_REQUEST);
+  return fastopen ? DROP(TCP_FASTOPEN) : DROP(TCP_REQUEST);
 }
 
 }  // namespace
@@ -116,7 +118,7 @@ ReqVerdict tcp_check_req(Tcp& tcp, tcp_sock* sk, request_sock* req, const Skb& s
     return drop(unacceptable(tcp, sk, req, skb, s));
   const bool old_syn = cb.seq == req->rcv_isn;  // a SYN that merely repeats itself does no harm
   if (th.rst() || (th.syn() && !old_syn)) return drop(reset_in_window(tcp, sk, req, skb, fastopen));
-  if (!th.ack()) return drop(DROP(TCP_REQUEST));
+  if (!th.ack()) return drop(fastopen ? DROP(TCP_FASTOPEN) : DROP(TCP_REQUEST));
   if (fastopen) return {ReqFate::child};
   if (req->num_timeout < sk->defer_accept && cb.end_seq == req->rcv_isn + 1) {
     req->acked = true;

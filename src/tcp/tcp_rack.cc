@@ -72,7 +72,7 @@ bool tcp_rack_mark_lost(tcp_sock* tp) {
   tp->rack.advanced = false;
   const int64_t wait_us = detect_loss(tp);
   if (!wait_us) return false;
-  tcp_reset_xmit_timer(tp, ICSK_TIME_REO_TIMEOUT, std::chrono::microseconds(wait_us) + TCP_TIMEOUT_MIN);
+  tcp_reset_xmit_timer(tp, ICSK_TIME_REO_TIMEOUT, in_ticks(std::chrono::microseconds(wait_us) + TCP_TIMEOUT_MIN));
   return true;
 }
 

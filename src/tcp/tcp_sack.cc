@@ -112,13 +112,14 @@ void walk(tcp_sock* tp, Seq from, Seq to, const tcp_sack_block& b, bool dup_sack
   }
 }
 
-// The parts of the block that the last ACK did not report: the others were walked then.
+// The parts of the block that the last ACK did not report: the others were walked then. A segment that lies partly in
+// both is in neither.
 void walk_news(tcp_sock* tp, const tcp_sack_block& b, tcp_sacktag_state& st) {
   Seq from = b.start_seq;
   for (const tcp_sack_block& known : tp->ext->recv_sack_cache) {
     if (!before(known.start_seq, known.end_seq) || !after(known.end_seq, from)) continue;
     if (!after(b.end_seq, known.start_seq)) break;
-    if (before(from, known.start_seq)) walk(tp, from, known.start_seq, b, false, st);
+    if (before(from, known.start_seq)) walk(tp, from, known.start_seq, {b.start_seq, known.start_seq}, false, st);
     if (!after(b.end_seq, known.end_seq)) return;
     from = known.end_seq;
   }

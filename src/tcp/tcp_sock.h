@@ -249,6 +249,7 @@ struct tcp_sock : sock, tcp_cong_vars {
   bool syn_fastopen : 1 = false;         // the SYN carried the option
   bool syn_fastopen_exp : 1 = false;     // in its experimental form
   bool syn_fastopen_ch : 1 = false;      // the first attempt after a pause for a black hole
+  bool syn_fastopen_child : 1 = false;   // made by a SYN
   bool syn_data : 1 = false, syn_data_acked : 1 = false;
   bool fastopen_connect : 1 = false, fastopen_no_cookie : 1 = false;  // socket options
   bool defer_connect : 1 = false;                                     // connect() waits for the first write

@@ -98,8 +98,10 @@ bool follows(const sk_buff* to, const skb_frag& f) {
   return last.block == f.block && last.offset + last.size == f.offset;
 }
 
+}  // namespace
+
 // Small linear data is copied, the rest shared: `n` bytes of `from`'s front go to the end of `to`.
-bool move_bytes(net& ns, sk_buff* to, sk_buff* from, uint32_t n) {
+bool tcp_move_bytes(net& ns, sk_buff* to, sk_buff* from, uint32_t n) {
   Skb target(to), source(from);  // borrowed: both stay in the queue
   const bool fits = to->nr_frags + from->nr_frags + 1u <= MAX_SKB_FRAGS;
   uint32_t left = n;
@@ -130,14 +132,12 @@ bool move_bytes(net& ns, sk_buff* to, sk_buff* from, uint32_t n) {
   return fits;
 }
 
-}  // namespace
-
 // The packet is filled up from the segment behind it.
 void tcp_grow_skb(tcp_sock* tp, sk_buff* s, uint32_t amount) {
   sk_buff* next = s->next;
   if (!next || !tcp_skb_can_collapse(s, next)) return;
   const uint32_t n = std::min(amount, next->len);
-  if (!n || !move_bytes(net_of(tp), s, next, n)) return;
+  if (!n || !tcp_move_bytes(net_of(tp), s, next, n)) return;
   s->truesize += n;
   next->truesize -= n;
   TCP_SKB_CB(s).end_seq += n;

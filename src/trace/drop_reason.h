@@ -7,11 +7,15 @@
 
 namespace glass {
 
+// <netinet/tcp.h> has a socket option of the same name as a macro.
+#pragma push_macro("TCP_FASTOPEN")
+#undef TCP_FASTOPEN
 enum class DropReason : uint16_t {
 #define REASON(name, ...) name,
 #include "trace/drop_reasons.inc"
 #undef REASON
 };
+#pragma pop_macro("TCP_FASTOPEN")
 
 struct DropReasonRow {
   DropReason reason;
