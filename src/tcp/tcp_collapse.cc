@@ -86,7 +86,8 @@ void tcp_collapse(const Queue& q, sk_buff* skb, const sk_buff* tail, Seq start, 
     TCP_SKB_CB(to) = TCP_SKB_CB(skb);
     TCP_SKB_CB(to).seq = TCP_SKB_CB(to).end_seq = start;
     more = fill(q, to, skb, tail, start, copy);
-    TCP_SKB_CB(to).tailroom = 0;
+    // What Linux's allocator rounds up is room for what follows.
+    TCP_SKB_CB(to).tailroom = static_cast<uint16_t>(to->truesize - SKB_TRUESIZE(0) - to->len);
     made.push_back(std::move(to));
   }
   while (Skb to = made.pop_front()) {
