@@ -21,7 +21,7 @@ class Rare {
     return *this;
   }
 
-  const T* operator->() const { return own_ ? own_.get() : &defaults(); }
+  const T* operator->() const { return own_ ? own_.get() : &kDefaults; }
   T& make() {
     if (!own_) own_ = std::make_unique<T>();
     return *own_;
@@ -30,10 +30,7 @@ class Rare {
   T* own() const { return own_.get(); }
 
  private:
-  static const T& defaults() {
-    static const T kDefaults{};
-    return kDefaults;
-  }
+  static inline const T kDefaults{};
   std::unique_ptr<T> own_;
 };
 

@@ -109,7 +109,7 @@ struct sock : sock_common {
   proto* sk_prot;
   socket* sk_socket = nullptr;
   dst_entry* sk_dst_cache = nullptr;  // reference held; see ip/ip.h
-  sk_buff_head sk_receive_queue, sk_write_queue;
+  sk_buff_list sk_receive_queue, sk_write_queue;
   std::unique_ptr<sock_ext, sock_ext_delete> sk_ext;  // error queue, time stamping, marks: sk_error_queue.h
   int32_t sk_rmem_alloc = 0;                          // bytes charged for received packets
   int32_t sk_wmem_queued = 0;                         // bytes charged for data to send or unacknowledged

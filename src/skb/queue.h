@@ -1,5 +1,5 @@
-// A queue of packets (Linux's sk_buff_head). It owns what is in it; it must be empty, or purged with a reason, when it
-// dies.
+// A queue of packets (Linux's sk_buff_head), and the same without a count (sk_buff_list), of which a socket has three.
+// It owns what is in it; it must be empty, or purged with a reason, when it dies.
 //
 //   q.push_back(std::move(skb));   while (Skb s = q.pop_front()) ...   q.purge(DROP(QUEUE_PURGE));
 #pragma once
@@ -7,15 +7,26 @@
 
 namespace glass {
 
-class sk_buff_head {
+namespace detail {
+struct SkbCount {
+  uint32_t qlen() const { return qlen_; }
+  void counted(int n) { qlen_ += static_cast<uint32_t>(n); }
+  uint32_t qlen_ = 0;
+};
+struct NoSkbCount {
+  void counted(int) {}
+};
+}  // namespace detail
+
+template <class Count>
+class SkbQueue : public Count {
  public:
-  sk_buff_head() = default;
-  ~sk_buff_head();
-  sk_buff_head(const sk_buff_head&) = delete;
-  sk_buff_head& operator=(const sk_buff_head&) = delete;
+  SkbQueue() = default;
+  ~SkbQueue() { purge(nullptr); }
+  SkbQueue(const SkbQueue&) = delete;
+  SkbQueue& operator=(const SkbQueue&) = delete;
 
   bool empty() const { return !first_; }
-  uint32_t qlen() const { return qlen_; }
   sk_buff* front() const { return first_; }
   sk_buff* back() const { return last_; }
 
@@ -29,11 +40,18 @@ class sk_buff_head {
     (s->prev ? s->prev->next : first_) = s->next;
     (s->next ? s->next->prev : last_) = s->prev;
     s->next = s->prev = nullptr;
-    --qlen_;
+    this->counted(-1);
     return Skb(s);
   }
   // Ends everything queued: dropped for `why`, or consumed if `why` is null.
-  void purge(Verdict why);
+  void purge(Verdict why) {
+    while (Skb s = pop_front()) {
+      if (why)
+        kfree_skb_reason(std::move(s), why);
+      else
+        consume_skb(std::move(s));
+    }
+  }
 
  private:
   void link(sk_buff* s, sk_buff* before, sk_buff* behind) {
@@ -41,10 +59,12 @@ class sk_buff_head {
     s->next = behind;
     (before ? before->next : first_) = s;
     (behind ? behind->prev : last_) = s;
-    ++qlen_;
+    this->counted(1);
   }
   sk_buff *first_ = nullptr, *last_ = nullptr;
-  uint32_t qlen_ = 0;
 };
+
+using sk_buff_head = SkbQueue<detail::SkbCount>;
+using sk_buff_list = SkbQueue<detail::NoSkbCount>;
 
 }  // namespace glass

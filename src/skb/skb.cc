@@ -406,15 +406,4 @@ RxCharge skb_rx_charge(uint32_t len) {
   return {kPage + kHeadObject + align(len - kLinear, kPage), 0};
 }
 
-sk_buff_head::~sk_buff_head() { purge(nullptr); }
-
-void sk_buff_head::purge(Verdict why) {
-  while (Skb s = pop_front()) {
-    if (why)
-      kfree_skb_reason(std::move(s), why);
-    else
-      consume_skb(std::move(s));
-  }
-}
-
 }  // namespace glass

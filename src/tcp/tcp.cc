@@ -90,7 +90,6 @@ void tcp_reset_connection_state(tcp_sock* tp) {
   tp->retrans_out = tp->sacked_out = tp->lost_out = 0;
   tp->rcv_rtt_est = {};
   tp->rcv_rtt_last_tsecr = 0;
-  tp->last_oow_ack_time = {};
   tp->compressed_ack = tp->dup_ack_counter = 0;
   const uint16_t user_mss = tp->rx_opt.user_mss;
   tp->rx_opt = {};
@@ -99,6 +98,7 @@ void tcp_reset_connection_state(tcp_sock* tp) {
   if (tcp_ext* ext = tp->ext.own()) {
     ext->dsack_dups = ext->rcv_ooopack = 0;
     ext->bytes_retrans = 0;
+    ext->last_oow_ack_time = {};
     ext->ecn_received.reset();
   }
   tp->app_limited = ~0u;

@@ -164,7 +164,7 @@ bool challenge_allowed(tcp_sock* tp) {
 }  // namespace
 
 void tcp_send_challenge_ack(tcp_sock* tp) {
-  if (tcp_rate_limited(net_of(tp), Mib::TcpExtTCPACKSkippedChallenge, tp->last_oow_ack_time)) return;
+  if (tcp_rate_limited(net_of(tp), Mib::TcpExtTCPACKSkippedChallenge, tp->ext.make().last_oow_ack_time)) return;
   if (!challenge_allowed(tp)) return;
   count(tp, Mib::TcpExtTCPChallengeACK);
   tcp_send_ack(tp);

@@ -27,7 +27,6 @@ void tcp_set_state(tcp_sock* tp, uint8_t state) {
 }
 
 void tcp_write_queue_purge(tcp_sock* tp) {
-  tp->sack_hint = tp->retransmit_skb_hint = nullptr;
   tcp_chrono_stop(tp, TcpChrono::busy);
   tcp_rtx_queue_purge(tp);
   tp->sk_write_queue.purge(nullptr);

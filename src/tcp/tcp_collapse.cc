@@ -124,12 +124,12 @@ bool tcp_prune_ofo_queue(tcp_sock* tp, const sk_buff& incoming) {
   const int32_t step = tp->sk_rcvbuf >> 3;
   int32_t goal = step;
   bool pruned = false;
-  while (sk_buff* last = tp->ooo_last_skb) {
+  while (sk_buff* last = tp->ext->ooo_last_skb) {
     if (after(TCP_SKB_CB(&incoming).seq, TCP_SKB_CB(last).seq)) break;  // the incoming one is the newest itself
     pruned = true;
     goal -= static_cast<int32_t>(last->truesize);
     kfree_skb_reason(ofo::take(tp, last), DROP(TCP_OFO_QUEUE_PRUNE));
-    if (tp->ooo_last_skb && goal > 0) continue;
+    if (tp->ext->ooo_last_skb && goal > 0) continue;
     if (tcp_can_ingest(tp) && !tcp_under_memory_pressure(tp)) break;
     goal = step;
   }

@@ -24,6 +24,7 @@ CongestionView view_of(tcp_sock* tp) {
                       .now = now_of(tp),
                       .min_rtt_us = tcp_min_rtt(tp),
                       .gso_max_size = tcp_gso_max_size(tp),
+                      .sk_max_pacing_rate = tp->set->sk_max_pacing_rate,
                       .ecn_ok = (tp->ecn_flags & TCP_ECN_OK) != 0,
                       .rng = &net_of(tp).rng,
                       .trace = &net_of(tp).trace};

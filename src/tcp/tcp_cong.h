@@ -61,7 +61,8 @@ struct CongestionView {
   Instant now{};
   uint32_t min_rtt_us = ~0u;      // ~0: unknown
   uint32_t gso_max_size = 65536;  // bytes of the largest packet
-  bool ecn_ok = false;            // agreed in the handshake
+  uint64_t sk_max_pacing_rate = ~0ull;
+  bool ecn_ok = false;  // agreed in the handshake
   Rng* rng = nullptr;
   Trace* trace = nullptr;  // for counters
   // --- answers

@@ -30,8 +30,7 @@ struct tcp_cong_vars {
   Instant delivered_mstamp{};     // when `delivered` last grew
   Instant lsndtime{};             // last data sent
   Instant tcp_wstamp{};           // when the next packet may leave, if paced
-  uint64_t sk_max_pacing_rate = ~0ull;
-  void* icsk_ca_priv = nullptr;  // the algorithm's own state; null until it is needed
+  void* icsk_ca_priv = nullptr;   // the algorithm's own state; null until it is needed
 };
 
 inline bool tcp_in_slow_start(const tcp_cong_vars* tp) { return tp->snd_cwnd < tp->snd_ssthresh; }

@@ -48,7 +48,7 @@ void tcp_rcvbuf_grow(tcp_sock* tp, uint32_t newval) {
   if (!s.tcp_moderate_rcvbuf || (tp->sk_userlocks & SOCK_RCVBUF_LOCK)) return;
   uint64_t rcvwin = uint64_t{newval} << 1;                                  // the measurement is one round trip late
   if (newval > oldval) rcvwin += rcvwin * (newval - oldval) / oldval << 1;  // slow start doubles its rate
-  if (tp->ooo_count) rcvwin += TCP_SKB_CB(tp->ooo_last_skb).end_seq - tp->rcv_nxt;
+  if (tp->ext->ooo_count) rcvwin += TCP_SKB_CB(tp->ext->ooo_last_skb).end_seq - tp->rcv_nxt;
   const auto rcvbuf = static_cast<int64_t>(
       std::min<uint64_t>((rcvwin << 8) / std::max<int>(tp->scaling_ratio, 1), static_cast<uint64_t>(s.tcp_rmem[2])));
   if (rcvbuf <= tp->sk_rcvbuf) return;

@@ -21,7 +21,7 @@ uint32_t dsack_seen(tcp_sock* tp, const TcpSackBlock& b, tcp_sacktag_state& st) 
   tp->ext.make().dsack_dups += dup_segs;
   if (tp->ext->dsack_dups > tp->total_retrans) return 0;  // the network made this one
   // Without reordering RACK had no reason to wait, and the probe is not RACK's doing.
-  if (tp->reord_seen && !(st.flag & FLAG_DSACK_TLP)) tp->rack.dsack_seen = true;
+  if (tp->ext->reord_seen && !(st.flag & FLAG_DSACK_TLP)) tp->rack.dsack_seen = true;
   st.flag |= FLAG_DSACKING_ACK;
   st.sack_delivered += dup_segs;
   return dup_segs;

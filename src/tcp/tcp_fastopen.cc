@@ -84,7 +84,7 @@ tcp_sock* create_child(tcp_sock* l, const Skb& skb, request_sock* req) {
   tcp_sock* child = tcp_v4_syn_recv_sock(tcp, l, req, skb);
   if (!child) return nullptr;
   ++l->ext->icsk_accept_queue->fastopenq.qlen;
-  child->fastopen_rsk = req;
+  child->ext.make().fastopen_rsk = req;
   child->syn_fastopen_child = true;
   req->tfo_listener = true;
   req->queue = l->ext->icsk_accept_queue;
@@ -112,7 +112,7 @@ bool tcp_fastopen_cookie::matches(const tcp_fastopen_cookie& other) const {
   return len == other.len && std::equal(val.begin(), val.begin() + std::max<int>(len, 0), other.val.begin());
 }
 
-bool tcp_passive_fastopen(const tcp_sock* tp) { return tp->skc_state == tcp_state::SYN_RECV && tp->fastopen_rsk; }
+bool tcp_passive_fastopen(const tcp_sock* tp) { return tp->skc_state == tcp_state::SYN_RECV && tp->ext->fastopen_rsk; }
 
 bool tcp_fastopen_no_cookie(const tcp_sock* tp, int64_t flag) {
   return (net_of(tp).sysctl.tcp_fastopen & flag) || tp->fastopen_no_cookie;
@@ -156,7 +156,7 @@ tcp_sock* tcp_try_fastopen(tcp_sock* l, const Skb& skb, request_sock* req, tcp_f
 
 // No ACK of a child's SYN-ACK: once more than for a plain request, and the window as after a loss.
 void tcp_fastopen_synack_timer(tcp_sock* tp) {
-  request_sock* req = tp->fastopen_rsk;
+  request_sock* req = tp->ext->fastopen_rsk;
   count(tp, Mib::TcpExtTCPTimeouts);
   const int64_t most = tp->icsk_syn_retries ? tp->icsk_syn_retries : net_of(tp).sysctl.tcp_synack_retries + 1;
   if (req->num_timeout >= most) return tcp_write_err(tp);
@@ -189,9 +189,9 @@ void tcp_fastopen_add_skb(tcp_sock* tp, const Skb& syn) {
 }
 
 void reqsk_fastopen_remove(tcp_sock* child, bool reset) {
-  request_sock* req = child->fastopen_rsk;
+  request_sock* req = child->ext->fastopen_rsk;
   if (!req) return;
-  child->fastopen_rsk = nullptr;
+  child->ext.make().fastopen_rsk = nullptr;
   fastopen_queue& q = req->queue->fastopenq;
   --q.qlen;
   req->tfo_listener = false;

@@ -111,7 +111,8 @@ void tcp_fastopen_active_disable(tcp_sock* tp) {
 void tcp_fastopen_active_disable_ofo_check(tcp_sock* tp) {
   if (!tp->syn_fastopen) return;
   if (!tp->data_segs_in) {
-    if (tp->ooo_count == 1 && (TCP_SKB_CB(tp->ooo_last_skb).tcp_flags & TCPHDR_FIN)) tcp_fastopen_active_disable(tp);
+    if (tp->ext->ooo_count == 1 && (TCP_SKB_CB(tp->ext->ooo_last_skb).tcp_flags & TCPHDR_FIN))
+      tcp_fastopen_active_disable(tp);
   } else if (tp->syn_fastopen_ch && !tp->skc_daddr.is_loopback()) {
     tp->tcp().fastopen_pause.times = 0;
   }

@@ -41,7 +41,7 @@ bool tcp_may_fragment(tcp_sock* tp, const sk_buff* s) {
   return false;
 }
 
-void tcp_fragment(tcp_sock* tp, sk_buff_head& queue, sk_buff* s, uint32_t len, uint32_t mss_now) {
+void tcp_fragment(tcp_sock* tp, sk_buff_list& queue, sk_buff* s, uint32_t len, uint32_t mss_now) {
   PROBE(net_of(tp).trace, s);
   TcpCb& cb = TCP_SKB_CB(s);
   const bool sent = &queue == &tp->tcp_rtx_queue;

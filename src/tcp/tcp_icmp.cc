@@ -103,7 +103,7 @@ void tcp_v4_sock_err(tcp_sock* tp, const Skb& skb, const Quoted& q, const IcmpEr
   if (e.type == ICMP_DEST_UNREACH && e.code == ICMP_FRAG_NEEDED) return tcp_v4_mtu_reduced(tp, e.info);
   const int error = error_of(e);
   if (!error) return;
-  const request_sock* fastopen = tp->fastopen_rsk;
+  const request_sock* fastopen = tp->ext->fastopen_rsk;
   if (!fastopen && unreachable_hop(e)) tcp_ld_RTO_revert(tp, q.seq);
   // A Fast Open child that was accepted already is treated like a connection.
   if (in_state(tp, bit(tcp_state::SYN_SENT) | bit(tcp_state::SYN_RECV)) && !(fastopen && !fastopen->sk)) {
@@ -134,7 +134,7 @@ void tcp_v4_err(void* ctx, const Skb& skb, uint8_t type, uint8_t code, uint32_t 
   auto* tp = tcp_sk(static_cast<sock*>(sk));
   if (tp->skc_state == tcp_state::CLOSE) return;
   if (q.ttl < tp->sk_min_ttl) return trace.count(Mib::TcpExtTCPMinTTLDrop);
-  const Seq snd_una = tp->fastopen_rsk ? tp->fastopen_rsk->snt_isn : tp->snd_una;
+  const Seq snd_una = tp->ext->fastopen_rsk ? tp->ext->fastopen_rsk->snt_isn : tp->snd_una;
   if (!between(q.seq, snd_una, tp->snd_nxt)) return trace.count(Mib::TcpExtOutOfWindowIcmps);
   tcp_v4_sock_err(tp, skb, q, e);
   tcp_release_orphan(tp);

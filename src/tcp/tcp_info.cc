@@ -66,7 +66,7 @@ void fill_options(const tcp_sock* tp, tcp_info& i) {
 // Rates are in bytes a second.
 void fill_rates(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_pacing_rate = tp->sk_pacing_rate;
-  i.tcpi_max_pacing_rate = tp->sk_max_pacing_rate;
+  i.tcpi_max_pacing_rate = tp->set->sk_max_pacing_rate;
   if (tp->rate_interval_us)
     i.tcpi_delivery_rate = uint64_t{tp->rate_delivered} * tp->mss_cache * 1'000'000 / tp->rate_interval_us;
   i.tcpi_delivery_rate_app_limited = tp->rate_app_limited;
@@ -85,7 +85,7 @@ void fill_totals(const tcp_sock* tp, tcp_info& i) {
   i.tcpi_data_segs_out = tp->data_segs_out;
   i.tcpi_delivered = tp->delivered;
   i.tcpi_dsack_dups = tp->ext->dsack_dups;
-  i.tcpi_reord_seen = tp->reord_seen;
+  i.tcpi_reord_seen = tp->ext->reord_seen;
   i.tcpi_rehash = tp->ext->timeout_rehash;
   i.tcpi_total_rto = tp->ext->total_rto;
   i.tcpi_total_rto_recoveries = tp->ext->total_rto_recoveries;

@@ -222,7 +222,7 @@ inline bool tcp_in_cwnd_reduction(const tcp_sock* tp) {
   return tp->icsk_ca_state == CaState::CWR || tp->icsk_ca_state == CaState::Recovery;
 }
 // The end of the highest SACKed segment.
-inline Seq tcp_highest_sack_seq(const tcp_sock* tp) { return tp->sacked_out ? tp->highest_sack : tp->snd_una; }
+inline Seq tcp_highest_sack_seq(const tcp_sock* tp) { return tp->sacked_out ? tp->ext->highest_sack : tp->snd_una; }
 
 // tcp_prr.cc
 void tcp_init_cwnd_reduction(tcp_sock*);
@@ -504,7 +504,7 @@ void tcp_non_congestion_loss_retransmit(tcp_sock*);
 // Splits a queued segment at `len` bytes; the rest follows it in the same queue. Counts (packets_out, lost_out ...) are
 // kept right.
 bool tcp_may_fragment(tcp_sock*, const sk_buff*);  // of the retransmit queue: is there memory for more pieces?
-void tcp_fragment(tcp_sock*, sk_buff_head& queue, sk_buff*, uint32_t len, uint32_t mss_now);
+void tcp_fragment(tcp_sock*, sk_buff_list& queue, sk_buff*, uint32_t len, uint32_t mss_now);
 void tcp_trim_head(tcp_sock*, sk_buff*, uint32_t len);
 
 // tcp_connect.cc, tcp_ports.cc
@@ -570,8 +570,8 @@ Duration tcp_clamp_probe0_to_user_timeout(const tcp_sock*, Duration when);
 void tcp_init_timers(tcp_sock*);
 void tcp_clear_timers(tcp_sock*);
 void tcp_reset_timer(tcp_sock*, TcpTimer, Instant);
-inline void tcp_clear_timer(tcp_sock* tp, TcpTimer t) { tp->deadline[static_cast<size_t>(t)] = kNever; }
-inline Instant tcp_deadline(const tcp_sock* tp, TcpTimer t) { return tp->deadline[static_cast<size_t>(t)]; }
+void tcp_clear_timer(tcp_sock*, TcpTimer);
+Instant tcp_deadline(const tcp_sock*, TcpTimer);  // kNever: not armed
 // With `pace_delay` the time counts from when pacing lets the next packet leave.
 void tcp_reset_xmit_timer(tcp_sock*, uint8_t what, Duration in, bool pace_delay = false);
 uint32_t tcp_probe0_when_us(const tcp_sock*);

@@ -250,7 +250,7 @@ request_sock* reqsk_queue_remove(tcp_sock* l) {
 // A connection nobody has accepted when its listener goes.
 void inet_child_forget(Tcp& tcp, request_sock* req) {
   tcp_sock* child = tcp_sk(req->sk);
-  child->fastopen_rsk = nullptr;
+  child->ext.make().fastopen_rsk = nullptr;
   (void)tcp_disconnect(child);
   tcp_destroy(child);
   reqsk_free(tcp, req);

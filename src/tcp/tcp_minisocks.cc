@@ -184,12 +184,10 @@ void child_from_listener(tcp_sock* c, const tcp_sock* l) {
   c->sk_lingertime = l->sk_lingertime;
   c->skc_reuse = l->skc_reuse;
   c->nonagle = l->nonagle;
-  c->sk_max_pacing_rate = l->sk_max_pacing_rate;
   c->icsk_syn_retries = l->icsk_syn_retries;
   c->icsk_ca_setsockopt = l->icsk_ca_setsockopt;
   if (l->icsk_ca_setsockopt) c->icsk_ca_ops = l->icsk_ca_ops;
-  c->sk_max_pacing_rate = l->sk_max_pacing_rate;
-  c->sk_pacing_needed = l->sk_pacing_needed && l->sk_max_pacing_rate != ~0ull;
+  c->sk_pacing_needed = l->sk_pacing_needed && l->set->sk_max_pacing_rate != ~0ull;
   tcp_ecn_assign(c);
   c->rx_opt.user_mss = l->rx_opt.user_mss;
   c->scaling_ratio = l->scaling_ratio;

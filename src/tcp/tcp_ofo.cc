@@ -7,8 +7,8 @@ namespace {
 
 // The last queued segment that begins at or before `seq`; null if none.
 sk_buff* predecessor(const tcp_sock* tp, Seq seq) {
-  if (!tp->ooo_count) return nullptr;
-  if (!after(TCP_SKB_CB(tp->ooo_last_skb).seq, seq)) return tp->ooo_last_skb;
+  if (!tp->ext->ooo_count) return nullptr;
+  if (!after(TCP_SKB_CB(tp->ext->ooo_last_skb).seq, seq)) return tp->ext->ooo_last_skb;
   sk_buff* found = nullptr;
   for (sk_buff* n = SkbTreeTraits::get_parent(tp->out_of_order_root); n;) {
     if (after(TCP_SKB_CB(n).seq, seq)) {

@@ -10,7 +10,9 @@ namespace glass::ofo {
 
 using Tree = boost::intrusive::rbtree_algorithms<SkbTreeTraits>;
 
-inline sk_buff* first(const tcp_sock* tp) { return tp->ooo_count ? Tree::begin_node(tp->out_of_order_root) : nullptr; }
+inline sk_buff* first(const tcp_sock* tp) {
+  return tp->ext->ooo_count ? Tree::begin_node(tp->out_of_order_root) : nullptr;
+}
 
 inline sk_buff* next(const tcp_sock* tp, sk_buff* s) {
   sk_buff* n = Tree::next_node(s);
@@ -23,18 +25,19 @@ inline sk_buff* prev(const tcp_sock* tp, sk_buff* s) {
 
 // Out of the tree. The header node goes with the last one: drop_header_if_empty().
 inline Skb take(tcp_sock* tp, sk_buff* s) {
-  if (tp->ooo_last_skb == s) tp->ooo_last_skb = prev(tp, s);
+  tcp_ext& ext = tp->ext.make();
+  if (ext.ooo_last_skb == s) ext.ooo_last_skb = prev(tp, s);
   Tree::erase(tp->out_of_order_root, s);
-  --tp->ooo_count;
+  --ext.ooo_count;
   s->next = s->prev = nullptr;
   return Skb(s);
 }
 
 inline void drop_header_if_empty(tcp_sock* tp) {
-  if (!tp->out_of_order_root || tp->ooo_count) return;
+  if (!tp->out_of_order_root || tp->ext->ooo_count) return;
   net_of(tp).pool.free_head(tp->out_of_order_root);
   tp->out_of_order_root = nullptr;
-  tp->ooo_last_skb = nullptr;
+  tp->ext.make().ooo_last_skb = nullptr;
 }
 
 // Into its place; charged to the socket.
@@ -50,8 +53,9 @@ inline void insert(tcp_sock* tp, Skb skb) {
   };
   // Most segments come behind all that is queued: the hint makes that a constant step.
   Tree::insert_equal(tp->out_of_order_root, tp->out_of_order_root, s, before_it);
-  if (!tp->ooo_last_skb || !before(TCP_SKB_CB(s).seq, TCP_SKB_CB(tp->ooo_last_skb).seq)) tp->ooo_last_skb = s;
-  ++tp->ooo_count;
+  tcp_ext& ext = tp->ext.make();
+  if (!ext.ooo_last_skb || !before(TCP_SKB_CB(s).seq, TCP_SKB_CB(ext.ooo_last_skb).seq)) ext.ooo_last_skb = s;
+  ++ext.ooo_count;
 }
 
 }  // namespace glass::ofo

@@ -118,7 +118,7 @@ bool tcp_write_xmit(tcp_sock* tp, uint32_t mss, int nonagle, int push_one) {
   }
   note_limits(tp, limited, sent);
   if (!sent) return !tp->packets_out && !tp->sk_write_queue.empty();
-  if (tcp_in_cwnd_reduction(tp)) tp->prr_out += sent;
+  if (tcp_in_cwnd_reduction(tp)) tp->ext.make().prr_out += sent;
   if (push_one != 2) tcp_schedule_loss_probe(tp, false);
   return false;
 }

@@ -24,7 +24,7 @@ void tcp_update_pacing_rate(tcp_sock* tp) {
   uint64_t rate = uint64_t{tp->mss_cache} * (1'000'000 / 100 << 3) * static_cast<uint64_t>(percent);
   rate *= std::max(tp->snd_cwnd, tp->packets_out);
   if (tp->srtt_us) rate /= tp->srtt_us;
-  tp->sk_pacing_rate = std::min(rate, tp->sk_max_pacing_rate);
+  tp->sk_pacing_rate = std::min(rate, tp->set->sk_max_pacing_rate);
 }
 
 // Large packets cost less; small ones make a smoother flow. On short paths bursts do little harm, so they get more.

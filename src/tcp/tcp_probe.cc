@@ -12,9 +12,13 @@ namespace {
 constexpr uint32_t TCP_RTO_MIN = 200'000;  // microseconds
 constexpr Duration us(int64_t n) { return std::chrono::microseconds(n); }
 
+void forget_first_probe(tcp_sock* tp) {
+  if (tcp_ext* ext = tp->ext.own()) ext->icsk_probes_tstamp = {};
+}
+
 void abandon_probing(tcp_sock* tp) {
   tp->icsk_probes_out = 0;
-  tp->icsk_probes_tstamp = {};
+  forget_first_probe(tp);
 }
 
 // True: the limits of an orphan's patience are reached, or it is gone.
@@ -52,18 +56,18 @@ uint32_t tcp_probe0_when_us(const tcp_sock* tp) {
 }
 
 Duration tcp_clamp_probe0_to_user_timeout(const tcp_sock* tp, Duration when) {
-  if (!tp->set->icsk_user_timeout_ms || tp->icsk_probes_tstamp == Instant{}) return when;
+  if (!tp->set->icsk_user_timeout_ms || tp->ext->icsk_probes_tstamp == Instant{}) return when;
   const Duration limit = std::chrono::milliseconds(tp->set->icsk_user_timeout_ms);
-  return std::min(when, std::max(limit - (now_of(tp) - tp->icsk_probes_tstamp), Duration(2ms)));
+  return std::min(when, std::max(limit - (now_of(tp) - tp->ext->icsk_probes_tstamp), Duration(2ms)));
 }
 
 void tcp_probe_timer(tcp_sock* tp) {
   PROBE(net_of(tp).trace);
   if (tp->packets_out || tp->sk_write_queue.empty()) return abandon_probing(tp);
   const Duration limit = std::chrono::milliseconds(tp->set->icsk_user_timeout_ms);
-  if (tp->icsk_probes_tstamp == Instant{})
-    tp->icsk_probes_tstamp = now_of(tp);
-  else if (limit > Duration::zero() && now_of(tp) - tp->icsk_probes_tstamp >= limit)
+  if (tp->ext->icsk_probes_tstamp == Instant{})
+    tp->ext.make().icsk_probes_tstamp = now_of(tp);
+  else if (limit > Duration::zero() && now_of(tp) - tp->ext->icsk_probes_tstamp >= limit)
     return tcp_write_err(tp);
   auto max_probes = static_cast<uint32_t>(net_of(tp).sysctl.tcp_retries2);
   if (sock_flag(tp, SOCK_DEAD) && orphan_gives_up(tp, max_probes)) return;
@@ -80,7 +84,7 @@ void tcp_ack_probe(tcp_sock* tp) {
     return tcp_reset_xmit_timer(tp, ICSK_TIME_PROBE0, when, true);
   }
   tp->icsk_backoff = 0;
-  tp->icsk_probes_tstamp = {};
+  forget_first_probe(tp);
   tp->icsk_pending = 0;
   tcp_clear_timer(tp, TcpTimer::retransmit);
 }

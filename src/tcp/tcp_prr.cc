@@ -18,7 +18,8 @@ void tcp_init_cwnd_reduction(tcp_sock* tp) {
   tp->tlp_high_seq = {};
   tp->snd_cwnd_cnt = 0;
   tp->prior_cwnd = tp->snd_cwnd;
-  tp->prr_delivered = tp->prr_out = 0;
+  tcp_ext& ext = tp->ext.make();
+  ext.prr_delivered = ext.prr_out = 0;
   tp->snd_ssthresh = tcp_ca_ssthresh(tp);
   tcp_ecn_queue_cwr(tp);
 }
@@ -29,17 +30,18 @@ void tcp_cwnd_reduction(tcp_sock* tp, uint32_t newly_acked_sacked, uint32_t newl
   if (!newly_acked_sacked || !tp->prior_cwnd) return;
   const auto in_flight = static_cast<int64_t>(tcp_packets_in_flight(tp));
   const int64_t room = static_cast<int64_t>(tp->snd_ssthresh) - in_flight;
-  tp->prr_delivered += newly_acked_sacked;
+  tcp_ext& ext = tp->ext.make();
+  ext.prr_delivered += newly_acked_sacked;
   int64_t sndcnt;
   if (room < 0) {
-    const uint64_t share = uint64_t{tp->snd_ssthresh} * tp->prr_delivered + tp->prior_cwnd - 1;
-    sndcnt = static_cast<int64_t>(share / tp->prior_cwnd) - tp->prr_out;
+    const uint64_t share = uint64_t{tp->snd_ssthresh} * ext.prr_delivered + tp->prior_cwnd - 1;
+    sndcnt = static_cast<int64_t>(share / tp->prior_cwnd) - ext.prr_out;
   } else {
     const bool safe = (flag & FLAG_SND_UNA_ADVANCED) && !newly_lost;
-    sndcnt = std::max<int64_t>(int64_t{tp->prr_delivered} - tp->prr_out, newly_acked_sacked) + (safe ? 1 : 0);
+    sndcnt = std::max<int64_t>(int64_t{ext.prr_delivered} - ext.prr_out, newly_acked_sacked) + (safe ? 1 : 0);
     sndcnt = std::min(room, sndcnt);
   }
-  sndcnt = std::max<int64_t>(sndcnt, tp->prr_out ? 0 : 1);  // the first retransmission always goes
+  sndcnt = std::max<int64_t>(sndcnt, ext.prr_out ? 0 : 1);  // the first retransmission always goes
   tp->snd_cwnd = static_cast<uint32_t>(std::max<int64_t>(in_flight + sndcnt, 1));
 }
 

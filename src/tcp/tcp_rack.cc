@@ -20,7 +20,7 @@ bool sent_after(uint32_t sent1, Seq end1, uint32_t sent2, Seq end2) {
 
 // RFC 8985 section 6.2 step 4: no tolerance before any reordering was seen, once duplicates are many or recovery runs.
 uint32_t reo_wnd_us(const tcp_sock* tp) {
-  if (!tp->reord_seen) {
+  if (!tp->ext->reord_seen) {
     if (tp->icsk_ca_state >= CaState::Recovery) return 0;
     if (tp->sacked_out >= tp->reordering && !(net_of(tp).sysctl.tcp_recovery & TCP_RACK_NO_DUPTHRESH)) return 0;
   }

@@ -98,7 +98,7 @@ void timeout_mark_lost(tcp_sock* tp) {
       continue;
     tcp_mark_skb_lost(tp, s);
   }
-  tp->retransmit_skb_hint = nullptr;
+  tp->ext.make().retransmit_skb_hint = nullptr;
 }
 
 }  // namespace
@@ -106,8 +106,9 @@ void timeout_mark_lost(tcp_sock* tp) {
 void tcp_mark_skb_lost(tcp_sock* tp, sk_buff* s) {
   TcpCb& cb = TCP_SKB_CB(s);
   if (cb.sacked & TCPCB_SACKED_ACKED) return;
-  const sk_buff* hint = tp->retransmit_skb_hint;
-  if (hint ? before(cb.seq, TCP_SKB_CB(hint).seq) : tp->retrans_out >= tp->lost_out) tp->retransmit_skb_hint = s;
+  const sk_buff* hint = tp->ext->retransmit_skb_hint;
+  if (hint ? before(cb.seq, TCP_SKB_CB(hint).seq) : tp->retrans_out >= tp->lost_out)
+    tp->ext.make().retransmit_skb_hint = s;
   if (cb.sacked & TCPCB_LOST) {
     if (!(cb.sacked & TCPCB_SACKED_RETRANS)) return;
     cb.sacked &= static_cast<uint8_t>(~TCPCB_SACKED_RETRANS);  // the retransmission was lost as well

@@ -20,7 +20,7 @@ void tcp_check_sack_reordering(tcp_sock* tp, Seq low_seq, bool by_timestamp) {
   if (!before(low_seq, fack)) return;
   const uint32_t distance = fack - low_seq, mss = tp->mss_cache;
   if (mss && distance > tp->reordering * mss) tp->reordering = bounded(tp, (distance + mss - 1) / mss);
-  ++tp->reord_seen;
+  ++tp->ext.make().reord_seen;
   count(tp, by_timestamp ? Mib::TcpExtTCPTSReorder : Mib::TcpExtTCPSACKReorder);
 }
 
@@ -35,7 +35,7 @@ bool tcp_limit_reno_sacked(tcp_sock* tp) {
 void tcp_check_reno_reordering(tcp_sock* tp, uint32_t addend) {
   if (!tcp_limit_reno_sacked(tp)) return;
   tp->reordering = bounded(tp, tp->packets_out + addend);
-  ++tp->reord_seen;
+  ++tp->ext.make().reord_seen;
   count(tp, Mib::TcpExtTCPRenoReorder);
 }
 

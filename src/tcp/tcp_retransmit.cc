@@ -24,12 +24,12 @@ bool collapse_next(tcp_sock* tp, sk_buff* s) {
   cb.tcp_flags |= ncb.tcp_flags;
   cb.sacked |= ncb.sacked & TCPCB_EVER_RETRANS;
   cb.eor = ncb.eor;
-  const bool hinted = tp->retransmit_skb_hint == next;
+  const bool hinted = tp->ext->retransmit_skb_hint == next;
   tcp_adjust_pcount(tp, next, ncb.pcount);
   Skb gone = tcp_rtx_queue_unlink(tp, next);
   sk_wmem_queued_add(tp, -static_cast<int32_t>(gone->truesize));
   kfree_skb_partial(std::move(gone));
-  if (hinted) tp->retransmit_skb_hint = s;
+  if (hinted) tp->ext.make().retransmit_skb_hint = s;
   return true;
 }
 
@@ -118,10 +118,10 @@ void tcp_xmit_retransmit_queue(tcp_sock* tp) {
   if (!tp->packets_out) return;
   const uint32_t mss = tcp_current_mss(tp), max_segs = tcp_tso_segs(tp, mss);
   const sk_buff *head = tp->tcp_rtx_queue.front(), *hole = nullptr;
-  sk_buff* s = tp->retransmit_skb_hint ? tp->retransmit_skb_hint : tp->tcp_rtx_queue.front();
+  sk_buff* s = tp->ext->retransmit_skb_hint ? tp->ext->retransmit_skb_hint : tp->tcp_rtx_queue.front();
   bool rearm_timer = false;
   for (; s && !tcp_pacing_check(tp); s = s->next) {
-    if (!hole) tp->retransmit_skb_hint = s;
+    if (!hole) tp->ext.make().retransmit_skb_hint = s;
     const uint32_t in_flight = tcp_packets_in_flight(tp);
     if (in_flight >= tp->snd_cwnd || tp->retrans_out >= tp->lost_out) break;
     TcpCb& cb = TCP_SKB_CB(s);
@@ -134,7 +134,7 @@ void tcp_xmit_retransmit_queue(tcp_sock* tp) {
     if (!tcp_retransmit_skb(tp, s, std::min(tp->snd_cwnd - in_flight, max_segs))) break;
     count(tp, tp->icsk_ca_state == CaState::Loss ? Mib::TcpExtTCPSlowStartRetrans : Mib::TcpExtTCPFastRetrans,
           cb.pcount);
-    if (tcp_in_cwnd_reduction(tp)) tp->prr_out += cb.pcount;
+    if (tcp_in_cwnd_reduction(tp)) tp->ext.make().prr_out += cb.pcount;
     if (s == head && tp->icsk_pending != ICSK_TIME_REO_TIMEOUT) rearm_timer = true;
   }
   if (rearm_timer) tcp_reset_xmit_timer(tp, ICSK_TIME_RETRANS, std::chrono::microseconds(tp->icsk_rto_us), true);

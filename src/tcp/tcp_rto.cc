@@ -165,7 +165,7 @@ Duration tcp_rto_delta(const tcp_sock* tp) {
 // RFC 6298 section 5.3, and RFC 8985 section 7.2: after a probe or a wait for reordering the time that the head has
 // been out is taken off.
 void tcp_rearm_rto(tcp_sock* tp) {
-  if (tp->fastopen_rsk) return;  // the timer repeats the SYN-ACK
+  if (tp->ext->fastopen_rsk) return;  // the timer repeats the SYN-ACK
   if (!tp->packets_out) {
     tp->icsk_pending = 0;
     return tcp_clear_timer(tp, TcpTimer::retransmit);
@@ -196,7 +196,7 @@ void tcp_ld_RTO_revert(tcp_sock* tp, Seq seq) {
 void tcp_retransmit_timer(tcp_sock* tp) {
   PROBE(net_of(tp).trace);
   // Until a Fast Open child's SYN-ACK is acknowledged nothing else is repeated.
-  if (tp->fastopen_rsk) [[unlikely]]
+  if (tp->ext->fastopen_rsk) [[unlikely]]
     return tcp_fastopen_synack_timer(tp);
   if (!tp->packets_out || tp->tcp_rtx_queue.empty()) return;
   if (!tp->snd_wnd && !sock_flag(tp, SOCK_DEAD) && !connecting(tp)) {

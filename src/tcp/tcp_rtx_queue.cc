@@ -50,15 +50,15 @@ void tcp_rtx_queue_add(tcp_sock* tp, Skb skb) {
 
 Skb tcp_rtx_queue_unlink(tcp_sock* tp, sk_buff* s) {
   tcp_tsorted_del(tp, s);
-  if (tp->sack_hint == s) tp->sack_hint = nullptr;
-  if (tp->retransmit_skb_hint == s) tp->retransmit_skb_hint = nullptr;
+  if (tp->ext->sack_hint == s) tp->ext.make().sack_hint = nullptr;
+  if (tp->ext->retransmit_skb_hint == s) tp->ext.make().retransmit_skb_hint = nullptr;
   return tp->tcp_rtx_queue.unlink(s);
 }
 
 void tcp_rtx_queue_purge(tcp_sock* tp) {
   tp->tcp_rtx_queue.purge(nullptr);
   tp->tsorted_head = tp->tsorted_tail = nullptr;
-  tp->sack_hint = tp->retransmit_skb_hint = nullptr;
+  if (tcp_ext* ext = tp->ext.own()) ext->sack_hint = ext->retransmit_skb_hint = nullptr;
 }
 
 }  // namespace glass

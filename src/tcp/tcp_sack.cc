@@ -41,7 +41,7 @@ void tcp_sacktag_one(tcp_sock* tp, sk_buff* s, bool dup_sack, tcp_sacktag_state&
     st.flag |= FLAG_DATA_SACKED;
     tp->sacked_out += cb.pcount;
     st.sack_delivered += cb.pcount;
-    if (higher) tp->highest_sack = cb.end_seq;
+    if (higher) tp->ext.make().highest_sack = cb.end_seq;
   }
   // A duplicate of a retransmission: that one is not out any more.
   if (dup_sack && (cb.sacked & TCPCB_SACKED_RETRANS)) {
@@ -68,7 +68,7 @@ sk_buff* seek(tcp_sock* tp, Seq seq) {
     const auto d = static_cast<int32_t>(TCP_SKB_CB(from).seq.v - seq.v);
     return d < 0 ? -static_cast<int64_t>(d) : d;
   };
-  for (sk_buff* candidate : {tp->sack_hint, back})
+  for (sk_buff* candidate : {tp->ext->sack_hint, back})
     if (candidate && distance(candidate) < distance(s)) s = candidate;
   while (s->prev && after(TCP_SKB_CB(s).seq, seq)) s = s->prev;
   while (s && !after(TCP_SKB_CB(s).end_seq, seq)) s = s->next;
@@ -101,7 +101,7 @@ Match match_skb_to_sack(tcp_sock* tp, sk_buff* s, const tcp_sack_block& b) {
 // Tags what lies in the block, of the segments from `from` to `to`.
 void walk(tcp_sock* tp, Seq from, Seq to, const tcp_sack_block& b, bool dup_sack, tcp_sacktag_state& st) {
   for (sk_buff* s = seek(tp, from); s && before(TCP_SKB_CB(s).seq, to); s = s->next) {
-    tp->sack_hint = s;
+    tp->ext.make().sack_hint = s;
     if (sk_buff* done = tcp_shift_skb_data(tp, s, b, dup_sack, st)) {
       s = done;
       continue;

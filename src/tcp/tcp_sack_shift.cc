@@ -22,11 +22,11 @@ bool merge(tcp_sock* tp, sk_buff* prev, sk_buff* s) {
   to.eor = from.eor;
   prev->gso_size = static_cast<uint16_t>(size);
   prev->gso_segs = to.pcount;
-  const bool hinted = tp->sack_hint == s;
+  const bool hinted = tp->ext->sack_hint == s;
   Skb gone = tcp_rtx_queue_unlink(tp, s);
   sk_wmem_queued_add(tp, -static_cast<int32_t>(gone->truesize));
   kfree_skb_partial(std::move(gone));
-  if (hinted) tp->sack_hint = prev;
+  if (hinted) tp->ext.make().sack_hint = prev;
   return true;
 }
 

@@ -87,7 +87,7 @@ struct tcp_options_received {
   uint8_t num_sacks = 0;                                       // blocks to report
 };
 
-enum class TcpTimer : uint8_t { retransmit, delack, keepalive, pacing, compressed_ack, kCount };
+enum class TcpTimer : uint8_t { retransmit, delack, keepalive, pacing, compressed_ack };
 
 // What a connection with data waits for; the higher one is told.
 enum class TcpChrono : uint8_t { none, busy, rwnd_limited, sndbuf_limited };
@@ -100,6 +100,7 @@ struct tcp_settings {
   int32_t linger2 = 0;    // FIN_WAIT2 seconds; < 0: none
   uint32_t icsk_user_timeout_ms = 0;
   uint32_t icsk_rto_min_us = 0, icsk_rto_max_ms = 0;  // TCP_RTO_MIN_US, TCP_RTO_MAX_MS
+  uint64_t sk_max_pacing_rate = ~0ull;                // bytes a second
   uint32_t notsent_lowat = 0;                         // TCP_NOTSENT_LOWAT
 };
 
@@ -113,6 +114,17 @@ struct tcp_ext {
   uint16_t timeout_rehash = 0;                       // time-outs after which another path would be tried
   uint32_t total_rto_time = 0;                       // milliseconds spent in those runs
   Instant rto_stamp{};                               // the current run's first time-out
+  sk_buff* sack_hint = nullptr;                      // where the last SACK block was applied in the retransmit queue
+  sk_buff* retransmit_skb_hint = nullptr;
+  Seq highest_sack;  // end of the highest SACKed segment while sacked_out
+  uint32_t prr_delivered = 0, prr_out = 0;
+  uint32_t reord_seen = 0;          // times reordering was observed
+  sk_buff* ooo_last_skb = nullptr;  // see tcp_ofo.h
+  uint32_t ooo_count = 0;
+  Instant last_oow_ack_time{};           // last answer to a segment outside of the window
+  Instant deadline[2]{kNever, kNever};   // the timers behind TcpTimer::keepalive
+  Instant icsk_probes_tstamp{};          // first zero-window probe that is still unanswered by room
+  request_sock* fastopen_rsk = nullptr;  // child: the request whose final ACK has not come
   uint32_t dsack_dups = 0, rcv_ooopack = 0;
   uint64_t bytes_retrans = 0;
   std::vector<uint8_t> inet_opt;                                // IP options of every segment: the SYN's, answered
@@ -144,7 +156,7 @@ struct tcp_sock : sock, tcp_cong_vars {
   uint32_t mdev_us = 0, mdev_max_us = 0, rttvar_us = 0;  // mdev scaled by 4
   uint32_t icsk_rto_us = 1'000'000;
   Instant rcv_tstamp{};        // last ACK received
-  sk_buff_head tcp_rtx_queue;  // sent, not acknowledged; sk_write_queue holds what was never sent
+  sk_buff_list tcp_rtx_queue;  // sent, not acknowledged; sk_write_queue holds what was never sent
   tcp_options_received rx_opt;
   const tcp_congestion_ops* icsk_ca_ops = nullptr;
   uint8_t nonagle = 0;          // TCP_NAGLE_*
@@ -199,14 +211,13 @@ struct tcp_sock : sock, tcp_cong_vars {
 
   // --- timers: one wheel entry, a deadline for each (see tcp_timer.cc)
   timer_list timer;
-  Instant deadline[static_cast<size_t>(TcpTimer::kCount)]{kNever, kNever, kNever, kNever, kNever};
-  uint8_t icsk_pending = 0;  // what the retransmit deadline is for: ICSK_TIME_*
+  Instant deadline[3]{kNever, kNever, kNever};  // the other two: tcp_ext
+  uint8_t icsk_pending = 0;                     // what the retransmit deadline is for: ICSK_TIME_*
   uint8_t icsk_retransmits = 0, icsk_backoff = 0, icsk_probes_out = 0;
   uint8_t icsk_syn_retries = 0;
-  Instant icsk_probes_tstamp{};  // first zero-window probe that is still unanswered by room
-  uint32_t tsoffset = 0;         // added to the millisecond clock in timestamps
-  Seq rtt_seq, high_seq;         // end of the RTT sampling period; snd_nxt when recovery began
-  Instant retrans_stamp{};       // first retransmission of the current trouble
+  uint32_t tsoffset = 0;    // added to the millisecond clock in timestamps
+  Seq rtt_seq, high_seq;    // end of the RTT sampling period; snd_nxt when recovery began
+  Instant retrans_stamp{};  // first retransmission of the current trouble
 
   // --- loss
   struct {
@@ -220,36 +231,28 @@ struct tcp_sock : sock, tcp_cong_vars {
     bool advanced = false;        // something was delivered that detection has not looked at
   } rack;                         // RFC 8985
   sk_buff *tsorted_head = nullptr, *tsorted_tail = nullptr;  // the retransmit queue in the order of sending
-  uint32_t sent_count = 0;    // packets handed to the network from it: the clock of that order
-  uint32_t reord_seen = 0;    // times reordering was observed
-  Seq undo_marker;            // snd_una when cwnd was reduced; 0: nothing to undo
-  int32_t undo_retrans = -1;  // retransmissions whose duplicates were not reported; 0: all proved needless
-  Seq tlp_high_seq;           // snd_nxt at the tail loss probe; 0: none is out
-  uint32_t prior_ssthresh = 0, prr_delivered = 0, prr_out = 0;
+  uint32_t sent_count = 0;      // packets handed to the network from it: the clock of that order
+  Seq undo_marker;              // snd_una when cwnd was reduced; 0: nothing to undo
+  int32_t undo_retrans = -1;    // retransmissions whose duplicates were not reported; 0: all proved needless
+  Seq tlp_high_seq;             // snd_nxt at the tail loss probe; 0: none is out
+  uint32_t prior_ssthresh = 0;  // before the last reduction
   uint32_t snd_cwnd_used = 0;
   Seq cwnd_usage_seq;  // snd_nxt when max_packets_out and is_cwnd_limited were noted
   Instant snd_cwnd_stamp{};
-  sk_buff* sack_hint = nullptr;  // where the last SACK block was applied in the retransmit queue
-  sk_buff* retransmit_skb_hint = nullptr;
-  Seq highest_sack;                      // end of the highest SACKed segment while sacked_out
   bool frto = false;                     // RFC 5682: is the time-out spurious? not decided yet
   bool tlp_retrans = false;              // the probe was a retransmission
   bool is_sack_reneg = false;            // recovering after the receiver took SACKs back
   sk_buff* out_of_order_root = nullptr;  // see tcp_ofo.h
-  sk_buff* ooo_last_skb = nullptr;
-  uint32_t ooo_count = 0;
-  Instant last_oow_ack_time{};
 
   // --- listeners and their children
   uint8_t defer_accept = 0;  // SYN-ACK retries to wait for data
   uint8_t save_syn = 0;      // TCP_SAVE_SYN: 1 from the network header on, 2 with the link header
 
   // --- Fast Open (tcp_fastopen.h)
-  request_sock* fastopen_rsk = nullptr;  // child: the request whose final ACK has not come
-  bool syn_fastopen : 1 = false;         // the SYN carried the option
-  bool syn_fastopen_exp : 1 = false;     // in its experimental form
-  bool syn_fastopen_ch : 1 = false;      // the first attempt after a pause for a black hole
-  bool syn_fastopen_child : 1 = false;   // made by a SYN
+  bool syn_fastopen : 1 = false;        // the SYN carried the option
+  bool syn_fastopen_exp : 1 = false;    // in its experimental form
+  bool syn_fastopen_ch : 1 = false;     // the first attempt after a pause for a black hole
+  bool syn_fastopen_child : 1 = false;  // made by a SYN
   bool syn_data : 1 = false, syn_data_acked : 1 = false;
   bool fastopen_connect : 1 = false, fastopen_no_cookie : 1 = false;  // socket options
   bool defer_connect : 1 = false;                                     // connect() waits for the first write

@@ -244,13 +244,13 @@ Result<void> set_max_pacing_rate(tcp_sock* tp, std::span<const uint8_t> value) {
     rate = static_cast<uint32_t>(*n) == ~0u ? ~0ull : static_cast<uint32_t>(*n);
   }
   if (rate != ~0ull) tp->sk_pacing_needed = true;
-  tp->sk_max_pacing_rate = rate;
+  tp->set.make().sk_max_pacing_rate = rate;
   tp->sk_pacing_rate = std::min(tp->sk_pacing_rate, rate);
   return {};
 }
 
 size_t get_max_pacing_rate(const tcp_sock* tp, std::span<uint8_t> value) {
-  const uint64_t rate = tp->sk_max_pacing_rate;
+  const uint64_t rate = tp->set->sk_max_pacing_rate;
   if (value.size() >= sizeof rate) return put_bytes(value, &rate, sizeof rate);
   return sockopt_put_int(value, static_cast<int>(static_cast<uint32_t>(std::min<uint64_t>(rate, ~0u))));
 }

@@ -23,7 +23,7 @@ void rcv_listen(tcp_sock* tp, Skb skb) {
 // Our FIN is acknowledged: FIN_WAIT2. An orphan does not wait for ever. A verdict means: nobody is left to take the
 // segment's data.
 Verdict fin_wait1_acked(tcp_sock* tp, const Skb& skb) {
-  if (tp->fastopen_rsk) tcp_rcv_synrecv_state_fastopen(tp);
+  if (tp->ext->fastopen_rsk) tcp_rcv_synrecv_state_fastopen(tp);
   if (tp->snd_una != tp->write_seq) return nullptr;
   tcp_set_state(tp, FIN_WAIT2);
   tp->sk_shutdown |= SEND_SHUTDOWN;
@@ -117,8 +117,8 @@ void tcp_rcv_state_process(tcp_sock* tp, Skb skb) {
     case SYN_SENT: return tcp_rcv_synsent_state_process(tp, std::move(skb));
     default: break;
   }
-  if (tp->fastopen_rsk) {
-    const ReqVerdict v = tcp_check_req(tp->tcp(), tp, tp->fastopen_rsk, skb, true);
+  if (tp->ext->fastopen_rsk) {
+    const ReqVerdict v = tcp_check_req(tp->tcp(), tp, tp->ext->fastopen_rsk, skb, true);
     if (v.fate == ReqFate::drop) return kfree_skb_reason(std::move(skb), v.why);
   }
   if (!th.ack() && !th.rst() && !th.syn()) return kfree_skb_reason(std::move(skb), DROP(TCP_FLAGS));

@@ -21,8 +21,8 @@ void tcp_rcv_synrecv_state_fastopen(tcp_sock* tp) {
 void tcp_rcv_synrecv_state_process(tcp_sock* tp, const Skb& skb) {
   const TcpCb& cb = TCP_SKB_CB(skb);
   ++tp->delivered;  // the SYN-ACK, which tcp_ack() does not see
-  if (!tp->srtt_us) tcp_synack_rtt_meas(tp, tp->fastopen_rsk);
-  if (tp->fastopen_rsk) {
+  if (!tp->srtt_us) tcp_synack_rtt_meas(tp, tp->ext->fastopen_rsk);
+  if (tp->ext->fastopen_rsk) {
     if (tp->rx_opt.tstamp_ok) tp->advmss = static_cast<uint16_t>(tp->advmss - TCPOLEN_TSTAMP_ALIGNED);
     tcp_rcv_synrecv_state_fastopen(tp);
   } else {

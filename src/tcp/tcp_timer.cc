@@ -16,7 +16,23 @@ tcp_sock* owner(timer_list* t) {
   return reinterpret_cast<tcp_sock*>(reinterpret_cast<char*>(t) - offsetof(tcp_sock, timer));
 }
 
-Instant nearest(const tcp_sock* tp) { return *std::ranges::min_element(tp->deadline); }
+constexpr size_t kInline = std::extent_v<decltype(tcp_sock::deadline)>;
+
+// Few connections pace or hold ACKs back, so those deadlines are not in every tcp_sock.
+void set_deadline(tcp_sock* tp, size_t which, Instant when) {
+  if (which < kInline)
+    tp->deadline[which] = when;
+  else if (when != kNever || tp->ext.own())
+    tp->ext.make().deadline[which - kInline] = when;
+}
+
+Instant deadline(const tcp_sock* tp, size_t which) {
+  return which < kInline ? tp->deadline[which] : tp->ext->deadline[which - kInline];
+}
+
+Instant nearest(const tcp_sock* tp) {
+  return std::min(std::ranges::min(tp->deadline), std::ranges::min(tp->ext->deadline));
+}
 
 void tcp_write_timer(tcp_sock* tp) {
   switch (tp->icsk_pending) {
@@ -82,8 +98,8 @@ constexpr Handler kHandlers[] = {tcp_write_timer, tcp_delack_timer_handler, tcp_
 void tcp_timer_fired(timer_list* t) {
   tcp_sock* tp = owner(t);
   for (size_t i = 0; i < std::size(kHandlers); ++i) {
-    if (tp->deadline[i] > now_of(tp)) continue;
-    tp->deadline[i] = kNever;
+    if (deadline(tp, i) > now_of(tp)) continue;
+    set_deadline(tp, i, kNever);
     kHandlers[i](tp);
   }
   const Instant next = nearest(tp);
@@ -96,14 +112,18 @@ void tcp_timer_fired(timer_list* t) {
 void tcp_init_timers(tcp_sock* tp) { tp->timer.function = tcp_timer_fired; }
 
 void tcp_clear_timers(tcp_sock* tp) {
-  for (Instant& d : tp->deadline) d = kNever;
+  for (size_t i = 0; i < std::size(kHandlers); ++i) set_deadline(tp, i, kNever);
   tp->icsk_pending = 0;
   tp->icsk_ack.pending = 0;
   net_of(tp).timers.del_timer(&tp->timer);
 }
 
+void tcp_clear_timer(tcp_sock* tp, TcpTimer which) { set_deadline(tp, static_cast<size_t>(which), kNever); }
+
+Instant tcp_deadline(const tcp_sock* tp, TcpTimer which) { return deadline(tp, static_cast<size_t>(which)); }
+
 void tcp_reset_timer(tcp_sock* tp, TcpTimer which, Instant when) {
-  tp->deadline[static_cast<size_t>(which)] = when;
+  set_deadline(tp, static_cast<size_t>(which), when);
   if (!tp->timer.pending() || when < tp->timer.expires) net_of(tp).timers.mod_timer(&tp->timer, when);
 }
 

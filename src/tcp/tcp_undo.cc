@@ -24,7 +24,7 @@ void unmark_lost(tcp_sock* tp) {
   for (sk_buff* s = tp->tcp_rtx_queue.front(); s; s = s->next)
     TCP_SKB_CB(s).sacked &= static_cast<uint8_t>(~TCPCB_LOST);
   tp->lost_out = 0;
-  tp->retransmit_skb_hint = nullptr;
+  if (tcp_ext* ext = tp->ext.own()) ext->retransmit_skb_hint = nullptr;
 }
 
 void undo_cwnd_reduction(tcp_sock* tp, bool unmark) {

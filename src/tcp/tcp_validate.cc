@@ -169,7 +169,7 @@ bool is_simultaneous_synack(const tcp_sock* tp, const TcpCb& cb) {
 void answer_paws(tcp_sock* tp, const Skb& skb, Paws paws) {
   count(tp, paws == Paws::old_ack ? Mib::TcpExtPAWSOldAck : Mib::TcpExtPAWSEstab);
   if (paws == Paws::failed &&
-      !tcp_oow_rate_limited(net_of(tp), *skb, Mib::TcpExtTCPACKSkippedPAWS, tp->last_oow_ack_time))
+      !tcp_oow_rate_limited(net_of(tp), *skb, Mib::TcpExtTCPACKSkippedPAWS, tp->ext.make().last_oow_ack_time))
     tcp_send_dupack(tp, *skb);
 }
 
@@ -177,7 +177,7 @@ void answer_paws(tcp_sock* tp, const Skb& skb, Paws paws) {
 void answer_out_of_window(tcp_sock* tp, const Skb& skb, Window window) {
   if (tcp_hdr(*skb).rst()) return;
   if (window != Window::old) count(tp, Mib::TcpExtBeyondWindow);
-  if (!tcp_oow_rate_limited(net_of(tp), *skb, Mib::TcpExtTCPACKSkippedSeq, tp->last_oow_ack_time))
+  if (!tcp_oow_rate_limited(net_of(tp), *skb, Mib::TcpExtTCPACKSkippedSeq, tp->ext.make().last_oow_ack_time))
     tcp_send_dupack(tp, *skb);
 }
 

@@ -135,7 +135,7 @@ uint64_t BbrCall::rate_bytes_per_sec(uint64_t bw, uint32_t gain) const {
 }
 
 uint64_t BbrCall::bw_to_pacing_rate(uint32_t bw, uint32_t gain) const {
-  return std::min(rate_bytes_per_sec(bw, gain), v_->sk_max_pacing_rate);
+  return std::min(rate_bytes_per_sec(bw, gain), v_.sk_max_pacing_rate);
 }
 
 // Before the first sample: the initial window in the handshake's round trip, or in a millisecond if that is unknown.
