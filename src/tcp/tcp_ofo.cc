@@ -1,25 +1,11 @@
 // The out-of-order queue: segments that wait for a hole to be filled (RFC 9293 section 3.10.7.4, RFC 2018, RFC 2883).
 #include "tcp/tcp_ofo.h"
 
+#include <optional>
+
 namespace glass {
 
 namespace {
-
-// The last queued segment that begins at or before `seq`; null if none.
-sk_buff* predecessor(const tcp_sock* tp, Seq seq) {
-  if (!tp->ext->ooo_count) return nullptr;
-  if (!after(TCP_SKB_CB(tp->ext->ooo_last_skb).seq, seq)) return tp->ext->ooo_last_skb;
-  sk_buff* found = nullptr;
-  for (sk_buff* n = SkbTreeTraits::get_parent(tp->out_of_order_root); n;) {
-    if (after(TCP_SKB_CB(n).seq, seq)) {
-      n = SkbTreeTraits::get_left(n);
-    } else {
-      found = n;
-      n = SkbTreeTraits::get_right(n);
-    }
-  }
-  return found;
-}
 
 // Queued segments that the new one covers are dropped; one it only touches is reported and stays.
 void merge_right(tcp_sock* tp, sk_buff* s, Seq end_seq) {
@@ -36,28 +22,52 @@ void merge_right(tcp_sock* tp, sk_buff* s, Seq end_seq) {
   }
 }
 
-// What becomes of a segment next to the one that begins before it.
 enum class Placed { insert, covered, joined };
 
-Placed meet(tcp_sock* tp, Skb& skb, sk_buff* held) {
+bool join(tcp_sock* tp, Skb& skb, sk_buff* held) {
+  Skb to(held);  // borrowed: it stays in the tree
+  const bool joined = tcp_try_coalesce(tp, to, skb);
+  (void)to.release();
+  return joined;
+}
+
+// A segment that begins inside `held`, or where it begins. Nothing: its place is farther to the right.
+std::optional<Placed> overlap(tcp_sock* tp, const Skb& skb, sk_buff* held) {
   const TcpCb cb = TCP_SKB_CB(skb), other = TCP_SKB_CB(held);
-  if (!before(cb.seq, other.end_seq)) {
-    Skb to(held);  // borrowed: it stays in the tree
-    const bool joined = tcp_try_coalesce(tp, to, skb);
-    (void)to.release();
-    return joined ? Placed::joined : Placed::insert;
-  }
   if (!after(cb.end_seq, other.end_seq)) {
     count(tp, Mib::TcpExtTCPOFOMerge);
     tcp_dsack_set(tp, cb.seq, cb.end_seq);
     return Placed::covered;
   }
-  if (cb.seq == other.seq) {  // begins alike and is longer: the old one goes
-    tcp_dsack_extend(tp, other.seq, other.end_seq);
-    count(tp, Mib::TcpExtTCPOFOMerge);
-    kfree_skb_reason(ofo::take(tp, held), DROP(TCP_OFOMERGE));
-  } else {
+  if (cb.seq != other.seq) {
     tcp_dsack_set(tp, cb.seq, other.end_seq);
+    return std::nullopt;
+  }
+  tcp_dsack_extend(tp, other.seq, other.end_seq);  // begins alike and is longer: the old one goes
+  count(tp, Mib::TcpExtTCPOFOMerge);
+  kfree_skb_reason(ofo::take(tp, held), DROP(TCP_OFOMERGE));
+  return Placed::insert;
+}
+
+// Mostly it comes behind all others. Else the way leads down the tree, and the first segment on it that settles the
+// matter does, as in Linux: so which one the new one joins depends on the tree's shape.
+Placed place(tcp_sock* tp, Skb& skb) {
+  if (!tp->ext->ooo_count) return Placed::insert;
+  const Seq seq = TCP_SKB_CB(skb).seq;
+  sk_buff* const last = tp->ext->ooo_last_skb;
+  if (!before(seq, TCP_SKB_CB(last).end_seq)) return join(tp, skb, last) ? Placed::joined : Placed::insert;
+  for (sk_buff* n = SkbTreeTraits::get_parent(tp->out_of_order_root); n;) {
+    const TcpCb& other = TCP_SKB_CB(n);
+    if (before(seq, other.seq)) {
+      n = SkbTreeTraits::get_left(n);
+      continue;
+    }
+    if (before(seq, other.end_seq)) {
+      if (const std::optional<Placed> placed = overlap(tp, skb, n)) return *placed;
+    } else if (join(tp, skb, n)) {
+      return Placed::joined;
+    }
+    n = SkbTreeTraits::get_right(n);
   }
   return Placed::insert;
 }
@@ -83,8 +93,7 @@ void tcp_data_queue_ofo(tcp_sock* tp, Skb skb) {
   }
   account_ofo(tp, *skb);
   const RcvSegment segment(*skb);
-  sk_buff* held = predecessor(tp, cb.seq);
-  const Placed placed = held ? meet(tp, skb, held) : Placed::insert;
+  const Placed placed = place(tp, skb);
   if (placed == Placed::covered) {
     kfree_skb_reason(std::move(skb), DROP(TCP_OFOMERGE));
   } else {
