@@ -16,7 +16,7 @@ using namespace tcp_state;
 Tcp::Tcp(net& n, Ip& ip)
     : net_(n),
       ip_(ip),
-      sock_slab_(sizeof(tcp_sock), 16, 64),
+      sock_slab_(sizeof(tcp_sock), 8, 64),
       request_slab_(sizeof(request_sock), 64, 64),
       timewait_slab_(sizeof(tcp_timewait_sock), 64, 64),
       ca_small_slab_(ICSK_CA_PRIV_SMALL, 8, 64),
