@@ -113,7 +113,8 @@ void tcp_ecn_received_counters(tcp_sock* tp, const sk_buff& skb, uint8_t ip_dsfi
   if (!tp->ext->ecn_received) tp->ext.make().ecn_received = std::make_unique<tcp_ecn_received>();
   if (mark == INET_ECN_CE) tp->ext->ecn_received->ce += std::max<uint32_t>(1, skb.gso_segs);
   tp->ext->ecn_received->bytes[mark - 1] += payload;
-  if (payload) set(tp->ecn_flags, TCP_ECN_SEEN);
+  // Where ECN was agreed on, only data that is news counts as seen: tcp_data_ecn_check().
+  if (payload && !(tp->ecn_flags & TCP_ECN_OK)) set(tp->ecn_flags, TCP_ECN_SEEN);
 }
 
 // A change between marked and unmarked data: what came before it is acknowledged as it was, what follows at once
