@@ -290,7 +290,7 @@ void skb_add_frag(const Skb& s, DataBlock* block, uint32_t offset, uint32_t size
 }
 
 void skb_copy_bits(const sk_buff& s, uint32_t offset, void* to, uint32_t n) {
-  if (offset + n <= s.headlen()) return static_cast<void>(std::memcpy(to, s.data + offset, n));
+  if (n && offset + n <= s.headlen()) return static_cast<void>(std::memcpy(to, s.data + offset, n));
   for_each_piece(s, offset, n, [to](const uint8_t* p, uint32_t bytes, uint32_t at) {
     std::memcpy(static_cast<uint8_t*>(to) + at, p, bytes);
   });

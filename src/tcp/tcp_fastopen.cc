@@ -21,7 +21,10 @@ bool parse_key(std::string_view text, std::array<uint8_t, TcpFastopenKeys::kLeng
   const char* const end = p + text.size();
   for (size_t word = 0; word < 4; ++word) {
     uint32_t value = 0;
-    if (word && (p == end || *p++ != '-')) return false;
+    if (word) {
+      if (p == end || *p != '-') return false;
+      ++p;
+    }
     const auto [next, error] = std::from_chars(p, std::min(end, p + 8), value, 16);
     if (error != std::errc()) return false;
     p = next;
