@@ -76,18 +76,17 @@ void tcp_send_loss_probe(tcp_sock* tp) {
 // Section 7.4: did the probe repair a loss, which congestion control would never hear of, or was it needless?
 void tcp_process_tlp_ack(tcp_sock* tp, Seq ack, uint32_t flag) {
   if (before(ack, tp->tlp_high_seq)) return;
-  const bool dupack = !(flag & (FLAG_SND_UNA_ADVANCED | FLAG_NOT_DUP | FLAG_DATA_SACKED));
-  if (!tp->tlp_retrans || (flag & FLAG_DSACK_TLP)) {
-    tp->tlp_high_seq = {};  // new data arrived, or both copies did
-  } else if (after(ack, tp->tlp_high_seq)) {
+  const bool needless = !tp->tlp_retrans || (flag & FLAG_DSACK_TLP);  // new data arrived, or both copies did
+  if (!needless && after(ack, tp->tlp_high_seq)) {
     tcp_init_cwnd_reduction(tp);
     tcp_set_ca_state(tp, CaState::CWR);
     tcp_end_cwnd_reduction(tp);
     tcp_try_keep_open(tp);
     count(tp, Mib::TcpExtTCPLossProbeRecovery);
-  } else if (dupack) {
-    tp->tlp_high_seq = {};
+    return;
   }
+  const bool dupack = !(flag & (FLAG_SND_UNA_ADVANCED | FLAG_NOT_DUP | FLAG_DATA_SACKED));
+  if (needless || dupack) tp->tlp_high_seq = {};
 }
 
 }  // namespace glass
