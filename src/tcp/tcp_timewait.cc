@@ -183,8 +183,11 @@ Seq next_isn(const tcp_timewait_sock* tw) {
 void tcp_timewait_process(Tcp& tcp, tcp_timewait_sock* tw, Skb skb) {
   PROBE(tcp.ns().trace, skb);
   const TwSegment s = read_options(tw, skb);
-  if (tw->tw_substate == tcp_state::FIN_WAIT2) return kfree_skb_reason(std::move(skb), finwait2(tcp, tw, skb, s));
-  if (!reopens(tw, skb, s)) return kfree_skb_reason(std::move(skb), timewait(tcp, tw, skb, s));
+  const bool half_closed = tw->tw_substate == tcp_state::FIN_WAIT2;
+  if (half_closed || !reopens(tw, skb, s)) {
+    const Verdict why = half_closed ? finwait2(tcp, tw, skb, s) : timewait(tcp, tw, skb, s);
+    return kfree_skb_reason(std::move(skb), why);
+  }
   tcp_sock* listener = tcp.hashinfo().lookup_listener(tw->skc_rcv_saddr, tw->skc_num);
   if (!listener) {
     send_tw_ack(tcp, tw, skb);
