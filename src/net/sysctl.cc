@@ -14,15 +14,16 @@ struct Row {
   std::string_view name;
   size_t offset;
   unsigned count;  // 0: text
+  bool fixed = false;
   int64_t low = std::numeric_limits<int64_t>::min(), high = std::numeric_limits<int64_t>::max();
   std::string_view words = {};  // text: made of some of these
-  bool fixed = false;
 };
 
 constexpr Row kRows[] = {
 #define SYSCTL(field, name, value) {name, offsetof(Sysctl, field), 1},
 #define SYSCTL3(field, name, low, value, high) {name, offsetof(Sysctl, field), 3},
-#define SYSCTL_RANGE(field, name, value, low, high) {name, offsetof(Sysctl, field), 1, low, high},
+#define SYSCTL_RANGE(field, key, value, least, most) \
+  {.name = key, .offset = offsetof(Sysctl, field), .count = 1, .low = least, .high = most},
 #define SYSCTL_TEXT(field, name, value) {name, offsetof(Sysctl, field), 0},
 #define SYSCTL_CHOICE(field, key, value, choices) \
   {.name = key, .offset = offsetof(Sysctl, field), .count = 0, .words = choices},
