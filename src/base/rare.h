@@ -30,7 +30,7 @@ class Rare {
   T* own() const { return own_.get(); }
 
  private:
-  static inline const T kDefaults{};
+  static inline constinit const T kDefaults{};
   std::unique_ptr<T> own_;
 };
 

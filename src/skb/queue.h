@@ -8,12 +8,18 @@
 namespace glass {
 
 namespace detail {
-struct SkbCount {
+class SkbCount {
+ public:
   uint32_t qlen() const { return qlen_; }
+
+ protected:
   void counted(int n) { qlen_ += static_cast<uint32_t>(n); }
+
+ private:
   uint32_t qlen_ = 0;
 };
-struct NoSkbCount {
+class NoSkbCount {
+ protected:
   void counted(int) {}
 };
 }  // namespace detail

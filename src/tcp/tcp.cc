@@ -74,7 +74,6 @@ void tcp_reset_connection_state(tcp_sock* tp) {
   tp->srtt_us = tp->mdev_max_us = tp->rttvar_us = 0;
   tp->mdev_us = tp->icsk_rto_us = TCP_TIMEOUT_INIT_US;
   tp->icsk_backoff = tp->icsk_probes_out = 0;
-  tp->retrans_out = tp->sacked_out = tp->lost_out = 0;
   tp->snd_ssthresh = TCP_INFINITE_SSTHRESH;
   tp->snd_cwnd = TCP_INIT_CWND;
   tp->snd_cwnd_cnt = 0;

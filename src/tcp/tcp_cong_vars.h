@@ -16,16 +16,13 @@ struct tcp_cong_vars {
   uint64_t sk_pacing_rate = ~0ull;
   bool sk_pacing_needed = false;  // packets wait for tcp_wstamp
   // --- and only reads these
-  bool is_cwnd_limited = false;  // the application used the whole window
   CaState icsk_ca_state = CaState::Open;
   uint8_t ecn_flags = 0;     // TCP_ECN_*
   uint16_t mss_cache = 536;  // payload bytes a segment, options taken off
   uint32_t packets_out = 0, retrans_out = 0, sacked_out = 0, lost_out = 0;  // segments
-  uint32_t max_packets_out = 0;                                             // most that were out in the last round trip
   uint32_t prior_cwnd = 0;                                                  // before the last reduction
   uint32_t delivered = 0, delivered_ce = 0, lost = 0;                       // segments since the connection began
-  uint32_t reordering = 3;        // segments that may overtake a segment before it counts as lost
-  uint32_t srtt_us = 0;           // scaled by 8; 0: unknown
+  uint32_t srtt_us = 0;                                                     // scaled by 8; 0: unknown
   Seq snd_una, snd_nxt, rcv_nxt;  // oldest unacknowledged; next to send; next byte expected
   Instant delivered_mstamp{};     // when `delivered` last grew
   Instant lsndtime{};             // last data sent
@@ -37,10 +34,6 @@ inline bool tcp_in_slow_start(const tcp_cong_vars* tp) { return tp->snd_cwnd < t
 inline uint32_t tcp_left_out(const tcp_cong_vars* tp) { return tp->sacked_out + tp->lost_out; }
 inline uint32_t tcp_packets_in_flight(const tcp_cong_vars* tp) {
   return tp->packets_out - tcp_left_out(tp) + tp->retrans_out;
-}
-inline bool tcp_is_cwnd_limited(const tcp_cong_vars* tp) {
-  // In slow start the window may grow while half of it was used; afterwards only when all of it was.
-  return tp->is_cwnd_limited || (tcp_in_slow_start(tp) && tp->snd_cwnd < 2 * tp->max_packets_out);
 }
 
 }  // namespace glass

@@ -263,6 +263,10 @@ void tcp_process_tlp_ack(tcp_sock*, Seq ack, uint32_t flag);
 void tcp_cwnd_validate(tcp_sock*, bool is_cwnd_limited);
 void tcp_slow_start_after_idle_check(tcp_sock*);  // before new data joins the queue
 uint32_t tcp_init_cwnd(const tcp_sock*);
+inline bool tcp_is_cwnd_limited(const tcp_sock* tp) {
+  // In slow start the window may grow while half of it was used; afterwards only when all of it was.
+  return tp->is_cwnd_limited || (tcp_in_slow_start(tp) && tp->snd_cwnd < 2 * tp->max_packets_out);
+}
 
 // tcp_pacing.cc
 uint32_t tcp_gso_max_size(const tcp_sock*);

@@ -16,7 +16,7 @@ using namespace tcp_state;
 // Reads through the message's pieces.
 class Source {
  public:
-  explicit Source(const MsgSend& msg, size_t size) : pieces_(msg.msg_iov), left_(size) {}
+  Source(const MsgSend& msg, size_t size) : pieces_(msg.msg_iov), left_(size) {}
   size_t left() const { return left_; }
   // What is left of the piece the next byte comes from.
   size_t left_of_piece() {

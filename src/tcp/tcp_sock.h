@@ -159,8 +159,9 @@ struct tcp_sock : sock, tcp_cong_vars {
   sk_buff_list tcp_rtx_queue;  // sent, not acknowledged; sk_write_queue holds what was never sent
   tcp_options_received rx_opt;
   const tcp_congestion_ops* icsk_ca_ops = nullptr;
-  uint8_t nonagle = 0;          // TCP_NAGLE_*
-  uint8_t scaling_ratio = 128;  // payload bytes per 256 bytes of buffer
+  uint8_t nonagle = 0;           // TCP_NAGLE_*
+  uint8_t scaling_ratio = 128;   // payload bytes per 256 bytes of buffer
+  bool is_cwnd_limited = false;  // the application used the whole window
   bool icsk_ca_initialized = false, icsk_ca_setsockopt = false;
 
   // --- delivery rate and pacing
@@ -231,12 +232,13 @@ struct tcp_sock : sock, tcp_cong_vars {
     bool advanced = false;        // something was delivered that detection has not looked at
   } rack;                         // RFC 8985
   sk_buff *tsorted_head = nullptr, *tsorted_tail = nullptr;  // the retransmit queue in the order of sending
+  uint32_t reordering = 3;      // segments that may overtake a segment before it counts as lost
   uint32_t sent_count = 0;      // packets handed to the network from it: the clock of that order
   Seq undo_marker;              // snd_una when cwnd was reduced; 0: nothing to undo
   int32_t undo_retrans = -1;    // retransmissions whose duplicates were not reported; 0: all proved needless
   Seq tlp_high_seq;             // snd_nxt at the tail loss probe; 0: none is out
   uint32_t prior_ssthresh = 0;  // before the last reduction
-  uint32_t snd_cwnd_used = 0;
+  uint32_t snd_cwnd_used = 0, max_packets_out = 0;
   Seq cwnd_usage_seq;  // snd_nxt when max_packets_out and is_cwnd_limited were noted
   Instant snd_cwnd_stamp{};
   bool frto = false;                     // RFC 5682: is the time-out spurious? not decided yet
